@@ -1,0 +1,7 @@
+"""`python -m postel` is `postel`."""
+
+import sys
+
+from postel.cli import main
+
+sys.exit(main())

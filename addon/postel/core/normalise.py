@@ -1,0 +1,102 @@
+"""The pipeline: evidence in, one reply (or "leave it alone") out.
+
+Owns the order of the steps and who is asked for what: the rules say which fault and in whose words, the dialect says
+how it is told, `retry` says how long to wait. A pure function of its arguments: `now` and `jitter` come from the edge.
+Called by `proxy.addon` for live traffic, and by `rulefile.cases` and `postel explain` for recorded traffic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from postel.core.dialect import Dialect, Terms
+from postel.core.evidence import Evidence, Phase
+from postel.core.fault import TELLS_WAIT
+from postel.core.match import Subject
+from postel.core.message import clean
+from postel.core.param import openai_field
+from postel.core.redact import Redactor
+from postel.core.render import OBEYED_WAIT, Policy, Reply, render, seconds
+from postel.core.retry import told_wait
+from postel.core.rules import RuleSet, Verdict
+
+JITTER = 0.25
+"""Share of a default wait that is spread over clients, so that a fleet does not come back in one second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normaliser:
+    """Rules and a dialect, ready to answer. Immutable: a reload makes a new one, and exchanges keep theirs."""
+
+    rules: RuleSet
+    dialect: Dialect
+    redactor: Redactor = field(default_factory=Redactor)
+    policy: Policy = field(default_factory=Policy)
+
+    def answer(self, evidence: Evidence, *, request_id: str, now: float, jitter: float = 0.0) -> Reply | None:
+        """The reply to send instead of what the upstream did; None where that is healthy and passes untouched.
+
+        `now` is epoch seconds, `jitter` a number in [0, 1) that spreads default waits.
+        """
+        subject = Subject(evidence)
+        verdict = self.rules.classify(subject, self.redactor) or _unruled(evidence)
+        if verdict is None or verdict.fault is None:
+            return None
+        return self.tell(subject, verdict, request_id=request_id, now=now, jitter=jitter)
+
+    def tell(self, subject: Subject, verdict: Verdict, *, request_id: str, now: float, jitter: float) -> Reply:
+        """Put a verdict into the dialect's words."""
+        assert verdict.fault is not None
+        evidence, reading = subject.evidence, subject.reading
+        terms = self.dialect.terms(verdict.fault, self.rules.faults, reading.code)
+        words = verdict.message or (
+            clean(reading.message, self.redactor, evidence.request) if reading.message else None
+        )
+        return render(
+            status=terms.status,
+            message=words or terms.message,
+            type=terms.type,
+            code=terms.code,
+            param=openai_field(verdict.param or reading.param or ""),
+            details=verdict.details,
+            keys=self.dialect.keys,
+            fault=verdict.fault,
+            rule=verdict.rule or None,
+            retryable=terms.retryable,
+            wait=self._wait(subject, verdict, terms, now, jitter),
+            request_id=request_id,
+            upstream=evidence.headers,
+            method=evidence.request.method,
+            policy=self.policy,
+        )
+
+    def _wait(self, subject: Subject, verdict: Verdict, terms: Terms, now: float, jitter: float) -> int | None:
+        assert verdict.fault is not None
+        if not terms.retryable and self.rules.faults.base(verdict.fault) not in TELLS_WAIT:
+            return None
+        told = verdict.retry_after or told_wait(subject.evidence.headers, subject.reading, now)
+        if told:
+            return seconds(told)
+        if not terms.retry_after:
+            return None
+        spread = terms.retry_after * (1 + JITTER * jitter)
+        return seconds(max(terms.retry_after, min(spread, OBEYED_WAIT)))
+
+
+def _unruled(evidence: Evidence) -> Verdict | None:
+    """The verdict where no rule matched, which a complete rule library never lets happen.
+
+    An upstream status that nobody knows keeps its class; an unmatched 2xx or event is healthy.
+    """
+    match evidence.phase:
+        case Phase.TRANSPORT:
+            fault = "bad_gateway"
+        case Phase.END:
+            fault = "stream_stalled" if evidence.end == "stalled" else "stream_interrupted"
+        case Phase.RESPONSE if (evidence.status or 0) >= 500:
+            fault = "internal"
+        case Phase.RESPONSE if (evidence.status or 0) >= 400:
+            fault = "malformed_request"
+        case _:
+            return None
+    return Verdict(fault=fault, rule="", message=None, param=None, retry_after=None, details={})

@@ -1,0 +1,70 @@
+"""What Postel remembers of one exchange between its hooks.
+
+Owns the record and where it is kept: beside the flow, not in `flow.metadata`, which mitmproxy serialises when it saves
+flows. Decides nothing. Made by `addon.requestheaders`, read by the other hooks and by the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from mitmproxy.http import HTTPFlow
+
+from postel.core.evidence import Cause
+from postel.core.normalise import Normaliser
+from postel.core.render import Reply
+from postel.core.requestid import RequestId
+
+REQUEST_HOLD = 1024 * 1024
+"""Bytes of a request body that are held before it is streamed through."""
+
+
+@dataclass(slots=True)
+class Tee:
+    """A request stream callable that passes everything on and keeps the first `limit` bytes for the echo check."""
+
+    limit: int = REQUEST_HOLD
+    seen: bytearray = field(default_factory=bytearray)
+
+    def __call__(self, data: bytes) -> bytes:
+        if (room := self.limit - len(self.seen)) > 0:
+            self.seen += data[:room]
+        return data
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what becomes of it. Rules and dialect are those in force when it arrived."""
+
+    normaliser: Normaliser
+    request_id: RequestId
+    path: str
+    normalised: bool
+    enforcing: bool
+    first_byte_timeout: float
+    idle_timeout: float
+    connect_timeout: float
+    retry_stale: bool
+    reply: Reply | None = None
+    cause: Cause | None = None
+
+
+class Exchanges:
+    """The exchanges in progress, by flow; one goes when its flow does."""
+
+    def __init__(self) -> None:
+        self._by_flow: WeakKeyDictionary[HTTPFlow, Exchange] = WeakKeyDictionary()
+
+    def __getitem__(self, flow: HTTPFlow) -> Exchange:
+        return self._by_flow[flow]
+
+    def __setitem__(self, flow: HTTPFlow, exchange: Exchange) -> None:
+        self._by_flow[flow] = exchange
+
+    def get(self, flow: HTTPFlow) -> Exchange | None:
+        return self._by_flow.get(flow)
+
+    def __iter__(self) -> Iterator[Exchange]:
+        return iter(self._by_flow.values())

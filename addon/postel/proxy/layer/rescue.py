@@ -1,0 +1,44 @@
+"""What the layer asks of the addon, and the one event it adds to mitmproxy's.
+
+Owns the seam between the protocol stack and the hooks. The layer knows when something must be answered; what to answer
+is the addon's to say, and it asks the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from mitmproxy.http import HTTPFlow, Response
+from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
+
+from postel.core.evidence import Cause
+from postel.proxy.budget import Budget
+from postel.proxy.exchange import Exchanges
+
+if TYPE_CHECKING:
+    from postel.proxy.layer.stream import RescueStream
+    from postel.proxy.timers import Timers
+
+
+class UpstreamFailure(ResponseProtocolError):
+    """A failure whose cause the layer knows itself, so that nobody has to read it out of a message."""
+
+    def __init__(self, stream_id: int, cause: Cause, detail: str) -> None:
+        super().__init__(stream_id, detail, ErrorCode.GENERIC_SERVER_ERROR)
+        self.cause = cause
+
+
+class Rescue(Protocol):
+    """The addon, as the layer sees it. None of these raises."""
+
+    exchanges: Exchanges
+    budget: Budget
+    timers: Timers[RescueStream]
+    max_body: int | None
+
+    def refuse(self, cause: Cause, detail: str, request_ids: Sequence[str]) -> Response:
+        """The answer to a request that never became a flow; `request_ids` are its X-Request-Id values."""
+
+    def answer(self, flow: HTTPFlow, cause: Cause, detail: str, partial: bytes) -> Response:
+        """The answer to a flow that failed before its head was sent; `partial` is what came of the body."""

@@ -1,0 +1,96 @@
+"""From mitmproxy's objects to evidence, and nothing else.
+
+Owns the translation of flows, messages and errors. Decides no fault. Called by `addon` and, for causes, by the layer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mitmproxy.http import Headers as MitmHeaders
+from mitmproxy.http import HTTPFlow, Response
+
+from postel.coding import decode
+from postel.core.evidence import BODY_LIMIT, Cause, Evidence, Headers, Phase, Request
+from postel.core.hold import is_held
+from postel.core.paths import without_query
+from postel.proxy.exchange import REQUEST_HOLD, Tee
+
+# What asyncio, the resolver and OpenSSL say when a connection cannot be made; the first that is found decides. Several
+# addresses are tried in turn and reported together, and then the most telling one counts.
+_CONNECT = (
+    (Cause.CONNECT_TIMEOUT, r"timed out|Errno 110\b|ETIMEDOUT"),
+    (Cause.TLS, r"certificate|TLS|SSL|handshake|alert"),
+    (Cause.DNS, r"Errno -\d|name resolution|Name or service|nodename|getaddrinfo|no address associated"),
+    (Cause.UNREACHABLE, r"Errno (?:101|113)\b|unreachable|No route"),
+    (Cause.REFUSED, r"Errno 111\b|refused|Connect call failed"),
+)
+_CONNECT_CAUSES = tuple((cause, re.compile(pattern, re.IGNORECASE)) for cause, pattern in _CONNECT)
+
+
+def cause_of(code: str, message: str, heard: bool) -> Cause:
+    """The cause behind one of mitmproxy's errors; `heard` says that a response head had come.
+
+    `code` is a name of ErrorCode (`proxy/layers/http/_events.py`); the texts are
+    those of `_http1.py`, mitmproxy 12.2.3.
+    """
+    match code:
+        case "CONNECT_FAILED":
+            return next((cause for cause, pattern in _CONNECT_CAUSES if pattern.search(message)), Cause.UNREACHABLE)
+        case "REQUEST_TOO_LARGE":
+            return Cause.REQUEST_TOO_LARGE
+        case "RESPONSE_TOO_LARGE":
+            return Cause.ANSWER_TOO_LARGE
+        case "RESPONSE_VALIDATION_FAILED":
+            return Cause.BAD_FRAMING
+        case "REQUEST_VALIDATION_FAILED" | "DESTINATION_UNKNOWN" | "GENERIC_CLIENT_ERROR":
+            return Cause.BAD_REQUEST
+    if heard:
+        return Cause.BODY_CUT
+    if message.startswith("Cannot parse HTTP response"):
+        return Cause.BAD_FRAMING if "content-length" in message or "transfer-encoding" in message else Cause.BAD_HEAD
+    return Cause.CLOSED
+
+
+def headers(fields: MitmHeaders) -> Headers:
+    """Header fields as text; a folded value (RFC 9112 section 5.2) becomes one line."""
+    return Headers.of(
+        (name.decode("latin-1"), " ".join(value.decode("utf-8", "replace").splitlines()))
+        for name, value in fields.fields
+    )
+
+
+def held(method: str, answer: Response) -> bool:
+    """Whether an answer is held, by its head."""
+    fields = answer.headers
+    length = fields.get("content-length", "")
+    media_type = fields.get("content-type", "").partition(";")[0].strip().lower()
+    return is_held(method, answer.status_code, media_type or None, int(length) if length.isdecimal() else None)
+
+
+def request(flow: HTTPFlow) -> Request:
+    """The client's request as rules may see it; of a streamed body what the tee kept."""
+    sent = flow.request
+    body = bytes(sent.stream.seen) if isinstance(sent.stream, Tee) else sent.raw_content or b""
+    if body and (coding := sent.headers.get("content-encoding")):
+        body = decode(body, coding, REQUEST_HOLD)
+    return Request(method=sent.method, path=without_query(sent.path), body=body)
+
+
+def response(flow: HTTPFlow, body: bytes) -> Evidence:
+    """An answer as the rules see it; `body` is as received."""
+    assert flow.response
+    fields = headers(flow.response.headers)
+    return Evidence(
+        phase=Phase.RESPONSE,
+        request=request(flow),
+        status=flow.response.status_code,
+        reason=flow.response.reason or "",
+        headers=fields,
+        body=decode(body, fields.get("content-encoding"), BODY_LIMIT),
+    )
+
+
+def transport(flow: HTTPFlow, cause: Cause, detail: str) -> Evidence:
+    """No usable answer came."""
+    return Evidence(phase=Phase.TRANSPORT, request=request(flow), cause=cause, detail=detail)

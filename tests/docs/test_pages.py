@@ -1,0 +1,53 @@
+"""Documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from postel.cli import main
+from postel.settings import Settings, flag_name
+from tests.docs.pages import PAGES, ROOT, made
+
+
+def _documents() -> list[Path]:
+    command = ["git", "ls-files", "-co", "--exclude-standard", "*.md"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in listed.split() if (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tables_are_what_the_code_makes_of_them(page: str) -> None:
+    assert made(page) == (ROOT / page).read_text("utf-8"), "run: python tests/docs/pages.py"
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    dead = [
+        f"{document.relative_to(ROOT)}: {target}"
+        for document in _documents()
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text("utf-8"))
+        if "://" not in target and not (document.parent / target).exists()
+    ]
+
+    assert [] == dead
+
+
+def test_every_setting_is_a_flag_of_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    shown = capsys.readouterr().out
+
+    assert [] == [name for name in Settings.model_fields if name != "routes" and flag_name(name) not in shown]
+
+
+def test_every_verb_named_in_the_readme_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    verbs = set(re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE))
+    named = set(re.findall(r"`postel (\w+)", (ROOT / "README.md").read_text("utf-8")))
+
+    assert named
+    assert set() == named - verbs

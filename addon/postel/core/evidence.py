@@ -62,6 +62,14 @@ class Headers:
     """Header fields in the order received. Names keep their case; look-ups ignore it."""
 
     fields: tuple[tuple[str, str], ...] = ()
+    _joined: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        joined: dict[str, str] = {}
+        for key, value in self.fields:
+            name = key.lower()
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        object.__setattr__(self, "_joined", joined)
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[str, str]]) -> Headers:
@@ -73,8 +81,7 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """All values of one name joined by `, ` (RFC 9110 section 5.3); None if there is none."""
-        values = self.get_all(name)
-        return ", ".join(values) if values else None
+        return self._joined.get(name.lower())
 
     @property
     def content_type(self) -> str | None:

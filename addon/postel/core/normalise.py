@@ -74,7 +74,9 @@ class Normaliser:
         assert verdict.fault is not None
         if not terms.retryable and self.rules.faults.base(verdict.fault) not in TELLS_WAIT:
             return None
-        told = verdict.retry_after or told_wait(subject.evidence.headers, subject.reading, now)
+        told = verdict.retry_after or told_wait(
+            subject.evidence.headers, subject.reading, now, status=subject.evidence.status
+        )
         if told:
             return seconds(told)
         if not terms.retry_after:

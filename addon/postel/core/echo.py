@@ -1,0 +1,107 @@
+"""Which words are the client's own: they prove nothing (RULES.md, rule 5) and need not be told back.
+
+Owns the comparison of a text with a request body. Called by `match` for what a rule found, and by `message` for what a
+client would read. Nothing is computed before the first question is asked. Never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from postel.core import jsontext
+from postel.core.evidence import Request
+from postel.core.jsontext import MISSING, Json
+
+_BETWEEN = "\n"  # stands between two strings; no folded text contains it
+_STEP = 20
+LONGEST_UNNOTICED = 39
+"""Characters that may agree by chance: `the model does not support` is nobody's prompt."""
+
+
+def fold(text: str) -> str:
+    """Lower case, every run of white space one space."""
+    return " ".join(text.lower().split())
+
+
+class Echo:
+    """The words of one request, ready for comparison. Make it with `echoes`."""
+
+    __slots__ = ("_request", "_words")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._words: str | None = None
+
+    def has(self, text: str) -> bool:
+        """Whether the text, case and white space aside, stands in the body: in a decoded string or in the raw text."""
+        needle = fold(text)
+        return bool(needle) and needle in self._folded()
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where long parts of a text (already without double spaces) also stand in the request: over 39 characters."""
+        lowered = text.lower()
+        if len(text) <= LONGEST_UNNOTICED or len(lowered) != len(text):
+            return []
+        words = self._folded()
+        found: list[tuple[int, int]] = []
+        at = 0
+        # A common part of 40 characters holds a whole block of 20 at a multiple of 20, wherever it begins.
+        for block in range(0, len(text) - _STEP + 1, _STEP):
+            if block < at:
+                continue
+            start, end = _grown(lowered, block, words)
+            if end - start > LONGEST_UNNOTICED:
+                start = max(start, at)
+                common = text[start:end]
+                found.append((start + len(common) - len(common.lstrip()), end - len(common) + len(common.rstrip())))
+                at = end
+        return found
+
+    def _folded(self) -> str:
+        if self._words is None:
+            self._words = _BETWEEN.join(map(fold, _strings(self._request.body)))
+        return self._words
+
+
+def echoes(request: Request) -> Echo:
+    """The words of one request. Costs nothing until it is asked."""
+    return Echo(request)
+
+
+_OCCURRENCES = 4
+
+
+def _grown(text: str, block: int, words: str) -> tuple[int, int]:
+    """The longest common part around one block of the text, at the first few places where the block stands."""
+    best = (block, block)
+    place = words.find(text[block : block + _STEP])
+    for _ in range(_OCCURRENCES):
+        if place < 0:
+            break
+        back = 0
+        while back < min(block, place) and text[block - back - 1] == words[place - back - 1]:
+            back += 1
+        ahead = _STEP
+        while block + ahead < len(text) and place + ahead < len(words) and text[block + ahead] == words[place + ahead]:
+            ahead += 1
+        best = max(best, (block - back, block + ahead), key=lambda span: span[1] - span[0])
+        place = words.find(text[block : block + _STEP], place + 1)
+    return best
+
+
+def _strings(body: bytes) -> Iterator[str]:
+    """The raw text, and every string of the JSON document."""
+    text = body.decode("utf-8", "replace")
+    yield text
+    document = jsontext.decode_all(text)
+    if document is MISSING:
+        return
+    open_: list[Json] = [document]
+    while open_:
+        value = open_.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            open_ += reversed(value)
+        elif isinstance(value, dict):
+            open_ += reversed(value.values())

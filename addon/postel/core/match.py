@@ -1,0 +1,364 @@
+"""One condition of a rule: what it looks at, and whether that holds.
+
+Owns the keys of `when` with the phases that have them, the operators, and the law that the client's own words prove
+nothing. Knows no fault and no order of rules. Built by `rulefile.conditions`, asked by `rules`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from postel.core import jsonpath
+from postel.core.body import Reading, read
+from postel.core.evidence import Evidence, Headers, Phase
+from postel.core.jsontext import MISSING
+from postel.core.message import Echo, echoes
+from postel.core.regex import Match, Pattern
+from postel.core.template import Scalar, text_of
+
+Captures = Mapping[str, str]
+"""Named groups that took part in a match and are not empty."""
+
+NO_CAPTURES: Captures = MappingProxyType({})
+
+JsonKind = Literal["string", "number", "boolean", "object", "array"]
+
+# After so many matches that the client itself wrote, later ones are not looked at: each costs a search of up to 1 MiB.
+_ECHOES_TRIED = 32
+
+
+class Subject:
+    """Evidence under judgement, and what was read from it so far. Everything is read once, when first asked for."""
+
+    __slots__ = ("_body", "_echo", "_found", "_held", "_reading", "evidence")
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self._held: dict[str, Captures | None] = {}
+        self._reading: Reading | None = None
+        self._body: str | None = None
+        self._echo: Echo | None = None
+        self._found: dict[str, object] = {}
+
+    @property
+    def reading(self) -> Reading:
+        """The error object. In the phases `end` and `transport` there is no message to read, and it is empty."""
+        if self._reading is None:
+            evidence = self.evidence
+            match evidence.phase:
+                case Phase.RESPONSE:
+                    self._reading = read(evidence.body, evidence.headers, evidence.reason)
+                case Phase.EVENT:
+                    # Not the head's headers: what they tell is about the answer, not about this event.
+                    self._reading = read(evidence.body, Headers())
+                case Phase.END | Phase.TRANSPORT:
+                    self._reading = read(b"", Headers())
+        return self._reading
+
+    @property
+    def body(self) -> str:
+        """The text of an answer, of a whole event with its comments, or of what came after the last event."""
+        if self._body is None:
+            rest = self.evidence.phase is Phase.END
+            self._body = self.evidence.body.decode("utf-8", "replace") if rest else self.reading.text
+        return self._body
+
+    def ask(self, condition: Condition) -> Captures | None:
+        """Whether a condition holds, with its named groups; asked once, however many rules share it."""
+        label = condition.label
+        if label not in self._held:
+            self._held[label] = condition.match(self)
+        return self._held[label]
+
+    def find(self, expression: jsonpath.Expression) -> object:
+        if expression.source not in self._found:
+            document = self.reading.document
+            self._found[expression.source] = None if document is MISSING else expression.find(document)
+        return self._found[expression.source]
+
+    def is_echo(self, text: str) -> bool:
+        """Whether the client's own request contains this text."""
+        if self._echo is None:
+            self._echo = echoes(self.evidence.request)
+        return self._echo.has(text)
+
+
+_R, _V, _E, _T = Phase.RESPONSE, Phase.EVENT, Phase.END, Phase.TRANSPORT
+
+PHASES: Mapping[str, frozenset[Phase]] = {
+    "path": frozenset({_R, _V, _E}),
+    "method": frozenset({_R, _V, _E}),
+    "status": frozenset({_R}),
+    "headers": frozenset({_R, _V, _E}),
+    "content_type": frozenset({_R}),
+    "reason": frozenset({_R}),
+    "type": frozenset({_R, _V}),
+    "code": frozenset({_R, _V}),
+    "param": frozenset({_R, _V}),
+    "json": frozenset({_R, _V}),
+    "message": frozenset({_R, _V}),
+    "body": frozenset({_R, _V, _E}),
+    "event": frozenset({_V}),
+    "stray": frozenset({_V}),
+    "end": frozenset({_E}),
+    "finish_reason": frozenset({_E}),
+    "events": frozenset({_E}),
+    "cause": frozenset({_T}),
+    "detail": frozenset({_T}),
+}
+"""Which phases have a key."""
+
+VALUES: Mapping[str, Callable[[Subject], object]] = {
+    "path": lambda subject: subject.evidence.request.path,
+    "method": lambda subject: subject.evidence.request.method,
+    "status": lambda subject: subject.evidence.status,
+    "content_type": lambda subject: subject.evidence.headers.content_type,
+    "type": lambda subject: subject.reading.type,
+    "code": lambda subject: subject.reading.code,
+    "param": lambda subject: subject.reading.param,
+    "event": lambda subject: subject.evidence.event,
+    "stray": lambda subject: subject.evidence.stray,
+    "end": lambda subject: subject.evidence.end,
+    "finish_reason": lambda subject: subject.evidence.finish_reason,
+    "events": lambda subject: subject.evidence.events,
+    "cause": lambda subject: subject.evidence.cause,
+}
+"""Keys whose value is compared. `headers` and `json` are not here: they say which value."""
+
+TEXTS: Mapping[str, Callable[[Subject], str | None]] = {
+    "reason": lambda subject: subject.evidence.reason,
+    "message": lambda subject: subject.reading.message,
+    "body": lambda subject: subject.body,
+    "detail": lambda subject: subject.evidence.detail,
+}
+"""Keys whose text is searched."""
+
+ECHOABLE = frozenset({"message", "body"})
+"""Text keys into which an upstream may copy what its client wrote."""
+
+
+class Comparison(Protocol):
+    """What is asked of one value. `str()` is unique among tests and readable."""
+
+    def match(self, value: object, /) -> Captures | None:
+        """The named groups if it holds (mostly none), None if it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """Equal; numbers and strings by their text, booleans only to themselves."""
+
+    want: Scalar
+
+    def match(self, value: object) -> Captures | None:
+        if isinstance(self.want, bool) or isinstance(value, bool):
+            return NO_CAPTURES if self.want is value else None
+        text = text_of(value)
+        return NO_CAPTURES if text is not None and text == text_of(self.want) else None
+
+    def __str__(self) -> str:
+        return json.dumps(self.want, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """A text, or the text of a number, in which the expression is found."""
+
+    pattern: Pattern
+
+    def match(self, value: object) -> Captures | None:
+        text = text_of(value)
+        return _groups(self.pattern.search(text)) if text is not None else None
+
+    def __str__(self) -> str:
+        return f"matches {json.dumps(self.pattern.source, ensure_ascii=False)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Of one JSON kind."""
+
+    want: JsonKind
+
+    def match(self, value: object) -> Captures | None:
+        return NO_CAPTURES if kind_of(value) == self.want else None
+
+    def __str__(self) -> str:
+        return f"a JSON {self.want}"
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """There and not null, or (`want=False`) missing or null."""
+
+    want: bool
+
+    def match(self, value: object) -> Captures | None:
+        return NO_CAPTURES if (value is not None) is self.want else None
+
+    def __str__(self) -> str:
+        return "present" if self.want else "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    tests: tuple[Comparison, ...]
+
+    def match(self, value: object) -> Captures | None:
+        return next((found for test in self.tests if (found := test.match(value)) is not None), None)
+
+    def __str__(self) -> str:
+        return f"any of ({', '.join(map(str, self.tests))})"
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    tests: tuple[Comparison, ...]
+
+    def match(self, value: object) -> Captures | None:
+        captures: dict[str, str] = {}
+        for test in self.tests:
+            found = test.match(value)
+            if found is None:
+                return None
+            captures |= found
+        return captures
+
+    def __str__(self) -> str:
+        return f"all of ({', '.join(map(str, self.tests))})"
+
+
+def kind_of(value: object) -> JsonKind | None:
+    match value:
+        case bool():
+            return "boolean"
+        case str():
+            return "string"
+        case int() | float():
+            return "number"
+        case dict():
+            return "object"
+        case list():
+            return "array"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCondition:
+    """`name` is what people call the value: `type`, `headers server`, `json error.kind`."""
+
+    name: str
+    find: Callable[[Subject], object] = field(compare=False, repr=False)
+    test: Comparison
+    label: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", f"{self.name} is {self.test}")
+
+    @property
+    def needs_error(self) -> bool:
+        """Whether it cannot hold where no error object was found."""
+        return self.name in ("type", "code", "param") and self.test.match(None) is None
+
+    def match(self, subject: Subject) -> Captures | None:
+        return self.test.match(self.find(subject))
+
+    def failure(self, subject: Subject) -> str:
+        """Why it does not hold, for people."""
+        return f"{self.name} is {_brief(self.find(subject))}, not {self.test}"
+
+
+@dataclass(frozen=True, slots=True)
+class TextCondition:
+    """Any of the patterns is found, and not merely in words of the client's own."""
+
+    name: str
+    find: Callable[[Subject], str | None] = field(compare=False, repr=False)
+    patterns: tuple[Pattern, ...] = field(compare=False)
+    sources: tuple[str, ...] = field(init=False)
+    label: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sources", tuple(pattern.source for pattern in self.patterns))
+        object.__setattr__(self, "label", f"{self.name} has {json.dumps(self.sources)}")
+
+    @property
+    def needs_error(self) -> bool:
+        """Whether it cannot hold where no error object was found."""
+        return self.name == "message"
+
+    def match(self, subject: Subject) -> Captures | None:
+        text = self.find(subject)
+        if text is None:
+            return None
+        for pattern in self.patterns:
+            found = pattern.search(text)
+            if found is not None and self._is_echo(found, subject):
+                found = self._own_words(pattern, text, subject)
+            if found is not None:
+                return _groups(found)
+        return None
+
+    def _is_echo(self, found: Match, subject: Subject) -> bool:
+        return self.name in ECHOABLE and found.start() > 0 and subject.is_echo(found.group() or "")
+
+    def _own_words(self, pattern: Pattern, text: str, subject: Subject) -> Match | None:
+        """The first match that the client did not write, where the very first is an echo."""
+        tried: set[str | None] = set()
+        for found in pattern.finditer(text):
+            if found.group() in tried:
+                continue
+            if not self._is_echo(found, subject):
+                return found
+            tried.add(found.group())
+            if len(tried) == _ECHOES_TRIED:
+                break
+        return None
+
+    def failure(self, subject: Subject) -> str:
+        """Why it does not hold, for people."""
+        text = self.find(subject)
+        wanted = " or ".join(f"/{source}/" for source in self.sources)
+        if text is not None and any(pattern.search(text) for pattern in self.patterns):
+            return f"{self.name} has {wanted} only in words that the client wrote itself"
+        return f"{self.name} is {_brief(text)}, which has no {wanted}"
+
+
+Condition = ValueCondition | TextCondition
+
+
+def compares(key: str, test: Comparison) -> ValueCondition:
+    """A condition on a key of `VALUES`."""
+    return ValueCondition(key, VALUES[key], test)
+
+
+def compares_header(name: str, test: Comparison) -> ValueCondition:
+    """A condition on an upstream header, its values joined by `, `."""
+    return ValueCondition(f"headers {name.lower()}", lambda subject: subject.evidence.headers.get(name), test)
+
+
+def compares_json(expression: jsonpath.Expression, test: Comparison) -> ValueCondition:
+    """A condition on what an expression finds in the document."""
+    return ValueCondition(f"json {expression.source}", lambda subject: subject.find(expression), test)
+
+
+def searches(key: str, patterns: tuple[Pattern, ...]) -> TextCondition:
+    """A condition on a key of `TEXTS`."""
+    return TextCondition(key, TEXTS[key], patterns)
+
+
+def _groups(found: Match | None) -> Captures | None:
+    if found is None:
+        return None
+    return {name: text for name, text in found.groupdict().items() if text} or NO_CAPTURES
+
+
+def _brief(value: object) -> str:
+    if value is None:
+        return "absent"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."

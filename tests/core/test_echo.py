@@ -1,0 +1,54 @@
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postel.core.echo import LONGEST_UNNOTICED, echoes
+from postel.core.evidence import Request
+
+PROMPT = 'Tell me: why does this model\'s maximum context\n length of 1 tokens "bother" you so very much today, friend?'
+
+
+def chat(content: str) -> Request:
+    return Request(body=json.dumps({"model": "m", "messages": [{"role": "user", "content": content}]}).encode())
+
+
+def test_words_of_the_request_are_found_whatever_their_case_and_white_space() -> None:
+    echo = echoes(chat(PROMPT))
+
+    assert echo.has("Maximum  context length of 1 TOKENS")
+    assert echo.has('"bother"')
+    assert not echo.has("maximum context length of 2 tokens")
+
+
+def test_json_itself_is_searched_too_and_any_body_that_is_none() -> None:
+    assert echoes(chat("x")).has('"role": "user"')
+    assert echoes(Request(body=b"queue is\xff full \xe2\x82")).has("queue is")
+
+
+def test_nothing_stands_in_an_empty_request_and_no_text_stands_nowhere() -> None:
+    assert not echoes(Request()).has("a")
+    assert not echoes(chat("a")).has(" \n")
+
+
+def test_long_common_parts_are_found_wherever_they_begin() -> None:
+    common = 'maximum context length of 1 tokens "bother" you so very much'
+    for shift in range(25):
+        text = "x" * shift + " " + common + " and then something else"
+        (start, end) = echoes(chat(PROMPT)).spans(text)[0]
+
+        assert common == text[start:end]
+
+
+def test_short_common_parts_are_chance() -> None:
+    words = PROMPT[:LONGEST_UNNOTICED]
+
+    assert echoes(chat(words)).spans(f"upstream said {words}!") == []
+
+
+@given(st.text(max_size=60), st.text(max_size=200))
+def test_a_text_always_stands_in_a_request_that_holds_it(before: str, text: str) -> None:
+    echo = echoes(chat(before + text))
+
+    assert bool(text.split()) == echo.has(text)
+    assert all(0 <= start < end <= len(text) for start, end in echo.spans(text))

@@ -1,0 +1,57 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postel.core import regex
+
+
+def test_case_is_ignored_unless_the_pattern_or_the_caller_says_otherwise() -> None:
+    assert regex.compile("queue is full").search("The Queue is FULL")
+    assert not regex.compile("(?-i)queue").search("QUEUE")
+    assert not regex.compile("queue", ignore_case=False).search("QUEUE")
+
+
+def test_the_ends_are_those_of_the_text_and_a_dot_stops_at_a_line_end() -> None:
+    assert not regex.compile("^b").search("a\nb")
+    assert regex.compile("(?m)^b").search("a\nb")
+    assert not regex.compile("a.b").search("a\nb")
+    assert regex.compile("(?s)a.b").search("a\nb")
+    assert regex.compile("^$").search("")
+    assert not regex.compile("a$").search("a\n")
+
+
+def test_groups_have_names_and_offsets_are_characters() -> None:
+    pattern = regex.compile(r"(?P<limit>\d+) tokens(?P<rest>!)?")
+    match = pattern.search("é€😀 4096 tokens")
+
+    assert ("limit", "rest") == pattern.groups
+    assert match is not None
+    assert {"limit": "4096", "rest": None} == match.groupdict()
+    assert (4, 15) == (match.start(), match.end())
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [("(a", r"missing \)"), ("(?=a)", "invalid perl operator"), ("a{2000}", "repetition"), ("\ud800", "surrogate")],
+)
+def test_a_bad_pattern_is_a_value_error_in_re2s_words(
+    source: str, complaint: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        regex.compile(source)
+    assert ("", "") == capfd.readouterr()
+
+
+def test_a_replacement_stands_for_itself() -> None:
+    assert r"a\1 a\1" == regex.compile("x(y)").replace("axy axy", r"\1")
+    assert "-a-b-" == regex.compile("").replace("ab", "-")
+    assert "<xy> b" == regex.compile("xy").replace("xy b", lambda match: f"<{match.group()}>")
+
+
+@given(st.text())
+def test_no_text_makes_a_search_raise_and_what_is_replaced_can_be_written(text: str) -> None:
+    text += "\ud800"
+    replaced = regex.compile("z{3}|\ufffe").replace(text, "")
+
+    assert replaced.encode()
+    assert all(match.end() <= len(text) for match in regex.compile(r"\pL|\s").finditer(text))

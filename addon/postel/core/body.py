@@ -56,8 +56,10 @@ def read(body: bytes, headers: Headers, reason: str = "") -> Reading:
     kind, document, found = _read_text(text)
     if not found.message or is_phrase(found.message):
         words = _header_words(headers) or ("" if is_phrase(reason) else reason.strip())
-        found = Found(message=words or None).over(found)
-    found = found.over(Found(type=_header_type(headers), code=_header_code(headers)))
+        found = Found(message=words).over(found) if words else found
+    named, numbered = _header_type(headers), _header_code(headers)
+    if named or numbered:
+        found = found.over(Found(type=named, code=numbered))
     message = jsontext.writable(found.message) if found.message else None
     return Reading(kind, text, document, message, found.type, found.code, found.param, found.error)
 

@@ -68,15 +68,17 @@ def _object(value: dict[str, Json], left: int, *, known: bool) -> Found | None:
     folded = fold(value)
     if _is_success(folded):
         return None
+    inner = next(_containers(folded, left), None)
+    label = text_of(folded.get("error"))
+    if inner is None and label is None and not known and not _is_error(folded):
+        return None  # every healthy answer leaves here
     own = Found(type=type_of(folded), code=code_of(folded), param=param_of(folded), error=value)
-    for inner in _containers(folded, left):
+    if inner is not None:
         return (
             inner.over(own) if inner.message else (_spoken(folded, left, known=True) or Found()).over(inner).over(own)
         )
-    if (label := text_of(folded.get("error"))) is not None:
+    if label is not None:
         return _labelled(label, folded, left).over(own)
-    if not known and not _is_error(folded):
-        return None
     cause = _cause(folded, left)
     spoken = _spoken(folded, left, known=True)
     if not spoken and not cause:

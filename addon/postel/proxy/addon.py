@@ -13,13 +13,15 @@ import time
 import uuid
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from mitmproxy import ctx, http
 from mitmproxy.connection import Client, Server
 from mitmproxy.http import HTTPFlow
 from mitmproxy.net.http import status_codes
+from mitmproxy.options import Options
 from mitmproxy.tcp import TCPFlow
 
 from postel import metrics
@@ -55,6 +57,7 @@ class Postel:
         self._host = (
             upstream.netloc.removesuffix(default_port) if upstream.scheme == "https" and not settings.keep_host else ""
         )
+        self.options = cast("Options", SimpleNamespace())
         self._layers: dict[str, RescueLayer] = {}
         self._passthrough = PathSet(settings.passthrough)
         self._routes = tuple((PathSet([route.path]), route) for route in settings.routes)
@@ -64,6 +67,11 @@ class Postel:
 
     def load(self, _loader: object) -> None:
         check_seams()
+
+    def configure(self, _updated: set[str]) -> None:
+        self.options = cast(
+            "Options", SimpleNamespace(**{name: getattr(ctx.options, name) for name in ctx.options.keys()})
+        )
 
     def running(self) -> None:
         self.timers.start()
@@ -94,34 +102,42 @@ class Postel:
     # Life of an exchange ----------------------------------------------------------------------------------------------
 
     def requestheaders(self, flow: HTTPFlow) -> None:
+        try:
+            self._begin(flow)
+        except Exception:
+            self._failed_inside()
+            # The layer cannot do without one; what the upstream sends is left alone.
+            self.exchanges[flow] = self._exchange(RequestId(flow.id), None, normalised=False)
+
+    def _begin(self, flow: HTTPFlow) -> None:
         request = flow.request
-        path = without_query(request.path)
-        route, passthrough = self._route(path)
+        route, passthrough = self._route(without_query(request.path))
         sent = request.headers.get_all("x-request-id")
         request_id = choose(sent, flow.id)  # mitmproxy has drawn a UUID for the flow already
-        settings = self.settings
-        self.exchanges[flow] = Exchange(
-            normaliser=self.normaliser,
-            request_id=request_id,
-            path=path,
-            normalised=not passthrough,
-            enforcing=settings.mode == "enforce",
-            connect_timeout=(route and route.connect_timeout) or settings.connect_timeout,
-            first_byte_timeout=(route and route.first_byte_timeout) or settings.first_byte_timeout,
-            # Observing, Postel ends nothing that has begun.
-            idle_timeout=((route and route.idle_timeout) or settings.idle_timeout)
-            if settings.mode == "enforce"
-            else float("inf"),
-            retry_stale=bool(route and route.retry_stale),
-        )
+        self.exchanges[flow] = self._exchange(request_id, route, normalised=not passthrough)
         self._address(request)
         _stay_on_http1(request)
-        if (forwarded := request_id.forwarded(settings.forward_request_id)) is None:
+        if (forwarded := request_id.forwarded(self.settings.forward_request_id)) is None:
             request.headers.pop("x-request-id", None)
         elif sent != [forwarded]:
             request.headers["x-request-id"] = forwarded
         if request_id.refused is not None:
             request.headers["x-client-request-id"] = request_id.refused
+
+    def _exchange(self, request_id: RequestId, route: Route | None, *, normalised: bool) -> Exchange:
+        settings = self.settings
+        enforcing = settings.mode == "enforce"
+        return Exchange(
+            normaliser=self.normaliser,
+            request_id=request_id,
+            normalised=normalised,
+            enforcing=enforcing,
+            connect_timeout=(route and route.connect_timeout) or settings.connect_timeout,
+            first_byte_timeout=(route and route.first_byte_timeout) or settings.first_byte_timeout,
+            # Observing, Postel ends nothing that has begun.
+            idle_timeout=((route and route.idle_timeout) or settings.idle_timeout) if enforcing else float("inf"),
+            retry_stale=bool(route and route.retry_stale),
+        )
 
     def _address(self, request: http.Request) -> None:
         """Send the request to the upstream, in origin form.
@@ -143,24 +159,39 @@ class Postel:
         response.stream = response.status_code != 101 and not (
             exchange.normalised and exchange.enforcing and observe.held(flow.request.method, response)
         )
-        _name(response, exchange.request_id)
+        if response.stream:
+            self.passes(flow)
 
     def response(self, flow: HTTPFlow) -> None:
         exchange, response = self.exchanges.get(flow), flow.response
-        if exchange is None or response is None or exchange.reply or not exchange.normalised or not exchange.enforcing:
+        if exchange is None or response is None or exchange.reply or response.stream:
             return
-        if response.stream or not (status := response.status_code) >= 200 or 300 <= status < 400:
-            return
-        try:
-            evidence = observe.response(flow, response.raw_content or b"")
-            reply = self._answer(exchange.normaliser, evidence, exchange.request_id.value)
-        except Exception:
-            self._failed_inside()
-            return
+        reply = None
+        if exchange.normalised and exchange.enforcing and response.status_code != 101:
+            try:
+                evidence = observe.response(flow, response.raw_content or b"")
+                reply = self._answer(exchange.normaliser, evidence, exchange.request_id.value)
+            except Exception:
+                self._failed_inside()
         if reply:
             self._replace(flow, exchange, reply)
+        else:
+            self.passes(flow)
 
     # What the layer asks ----------------------------------------------------------------------------------------------
+
+    def passes(self, flow: HTTPFlow) -> None:
+        """Put our request id on the upstream's answer; its own differing one moves aside.
+
+        Not before the answer was judged: what the upstream sent is evidence.
+        """
+        exchange, response = self.exchanges.get(flow), flow.response
+        if exchange is None or response is None:
+            return
+        ours, theirs = exchange.request_id.value, response.headers.get("x-request-id")
+        if theirs is not None and theirs != ours:
+            response.headers["x-upstream-request-id"] = theirs
+        response.headers["x-request-id"] = ours
 
     def answer(self, flow: HTTPFlow, cause: Cause, detail: str, partial: bytes) -> http.Response:
         exchange = self.exchanges.get(flow)
@@ -256,14 +287,6 @@ def _close_leftover(client: Client, closed: Client | Server) -> None:
     io = handler.transports.pop(closed, None) if handler else None
     if io and io.writer:
         io.writer.close()
-
-
-def _name(response: http.Response, request_id: RequestId) -> None:
-    """Put our request id on a healthy answer; the upstream's own differing one moves aside."""
-    theirs = response.headers.get("x-request-id")
-    if theirs is not None and theirs != request_id.value:
-        response.headers["x-upstream-request-id"] = theirs
-    response.headers["x-request-id"] = request_id.value
 
 
 def _response(reply: Reply) -> http.Response:

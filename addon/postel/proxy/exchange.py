@@ -40,7 +40,6 @@ class Exchange:
 
     normaliser: Normaliser
     request_id: RequestId
-    path: str
     normalised: bool
     enforcing: bool
     first_byte_timeout: float

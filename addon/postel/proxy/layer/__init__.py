@@ -149,6 +149,7 @@ def install(nextlayer: layer.NextLayer, rescue: Rescue) -> RescueLayer:
     of its own making, and we rather say that it is no HTTP.
     """
     del nextlayer.context.layers[1:]  # the first is the reverse proxy mode's own
+    nextlayer.context.options = rescue.options
     ours = nextlayer.layer = RescueLayer(nextlayer.context, HTTPMode.transparent, rescue)
     return ours
 

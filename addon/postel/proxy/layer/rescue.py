@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from mitmproxy.http import HTTPFlow, Response
+from mitmproxy.options import Options
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
 from postel.core.evidence import Cause
@@ -36,6 +37,11 @@ class Rescue(Protocol):
     budget: Budget
     timers: Timers[RescueStream]
     max_body: int | None
+    options: Options
+    """A copy of mitmproxy's options that costs an attribute to read; its own deep-copies each value."""
+
+    def passes(self, flow: HTTPFlow) -> None:
+        """The upstream's answer, held until now, goes to the client after all."""
 
     def refuse(self, cause: Cause, detail: str, request_ids: Sequence[str]) -> Response:
         """The answer to a request that never became a flow; `request_ids` are its X-Request-Id values."""

@@ -132,7 +132,8 @@ class RescueStream(HttpStream):
             self._ended = True
         elif isinstance(event, RequestHeaders | RequestData | RequestEndOfMessage):
             self._asked = True
-            self._wait(self._rescue.exchanges[self.flow].first_byte_timeout)
+            if not self._ended:  # after a switch of protocols there is nothing more to wait for
+                self._wait(self._rescue.exchanges[self.flow].first_byte_timeout)
         yield command
 
     def _answer(self, error: ResponseProtocolError) -> Commands:
@@ -214,6 +215,7 @@ class RescueStream(HttpStream):
         self.response_body_buf.clear()
         self._let_go()
         self.flow.response.stream = True
+        self._rescue.passes(self.flow)
         yield from self.start_response_stream()
         for data in (held, event.data):
             if data:

@@ -54,10 +54,12 @@ def cause_of(code: str, message: str, heard: bool) -> Cause:
 
 def headers(fields: MitmHeaders) -> Headers:
     """Header fields as text; a folded value (RFC 9112 section 5.2) becomes one line."""
-    return Headers.of(
-        (name.decode("latin-1"), " ".join(value.decode("utf-8", "replace").splitlines()))
-        for name, value in fields.fields
-    )
+    return Headers(tuple((name.decode("latin-1"), _line(value)) for name, value in fields.fields))
+
+
+def _line(value: bytes) -> str:
+    text = value.decode("utf-8", "replace")
+    return text if text.isprintable() else " ".join(text.split())
 
 
 def held(method: str, answer: Response) -> bool:
@@ -65,7 +67,8 @@ def held(method: str, answer: Response) -> bool:
     fields = answer.headers
     length = fields.get("content-length", "")
     media_type = fields.get("content-type", "").partition(";")[0].strip().lower()
-    return is_held(method, answer.status_code, media_type or None, int(length) if length.isdecimal() else None)
+    size = int(length) if length.isdecimal() else None
+    return is_held(method, answer.status_code, media_type or None, size, grpc_status=fields.get("grpc-status"))
 
 
 def request(flow: HTTPFlow) -> Request:
@@ -92,5 +95,6 @@ def response(flow: HTTPFlow, body: bytes) -> Evidence:
 
 
 def transport(flow: HTTPFlow, cause: Cause, detail: str) -> Evidence:
-    """No usable answer came."""
-    return Evidence(phase=Phase.TRANSPORT, request=request(flow), cause=cause, detail=detail)
+    """No usable answer came; if a head did, its headers still name the request for whoever runs the upstream."""
+    fields = headers(flow.response.headers) if flow.response else Headers()
+    return Evidence(phase=Phase.TRANSPORT, request=request(flow), headers=fields, cause=cause, detail=detail)

@@ -85,8 +85,9 @@ class RescueLayer(HttpLayer):
         for known in list(self.connections):
             if not isinstance(known, connection.Server):
                 continue
-            if known.error:
-                # mitmproxy would answer every later request of this client with the first error it ever met.
+            if known.error or known.timestamp_end:
+                # mitmproxy keeps the dead ones as long as the client stays, and answers every later request of this
+                # client with the first error it ever met.
                 del self.connections[known]
                 self._upstreams.pop(known, None)
             elif self._idle_for(known, now) > REUSE_IDLE:

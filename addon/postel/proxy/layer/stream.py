@@ -304,13 +304,12 @@ class RescueStream(HttpStream):
             yield SendHttp(RequestProtocolError(self.stream_id, detail, ErrorCode.CANCEL), self.context.server)
 
     def _stale(self, error: ResponseProtocolError) -> bool:
-        """Whether the error is a reused connection that the upstream had closed, and the request may go once more."""
+        """Whether the upstream had closed the reused connection, not one answer byte came, and a repeat is allowed."""
         return (
             self._asked
             and not self._heard
             and not self._repeated
-            and error.code is ErrorCode.GENERIC_SERVER_ERROR
-            and not isinstance(error, UpstreamFailure)
+            and error.message == "server closed connection"  # `_http1.py` has other words where bytes came
             and self.parent.was_reused(self.context.server)
             and self.client_state == self.state_done
             and not self.flow.request.stream

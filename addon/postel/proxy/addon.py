@@ -69,9 +69,8 @@ class Postel:
         check_seams()
 
     def configure(self, _updated: set[str]) -> None:
-        self.options = cast(
-            "Options", SimpleNamespace(**{name: getattr(ctx.options, name) for name in ctx.options.keys()})
-        )
+        values = {name: option.current() for name, option in ctx.options.items()}
+        self.options = cast("Options", SimpleNamespace(**values))
 
     def running(self) -> None:
         self.timers.start()

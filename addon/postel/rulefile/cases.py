@@ -15,6 +15,7 @@ from typing import Literal
 
 from postel.coding import decode
 from postel.core.evidence import BODY_LIMIT, Cause, End, Evidence, Headers, Phase, Request
+from postel.core.hold import EVENTS, is_held
 from postel.core.match import Subject
 from postel.core.normalise import Normaliser
 from postel.core.paths import without_query
@@ -32,10 +33,6 @@ _NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z, the moment at which every case begins."""
 
 _REQUEST_ID = "00000000-0000-4000-8000-000000000000"
-
-# What a 2xx body may be to be held to its end; a body without a type is held too.
-_HELD = ("application/json", "application/problem+json", "application/xhtml+xml", "application/xml", "text/")
-_STREAMED = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/stream+json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +105,11 @@ def evidence_of(given: Given) -> Evidence | None:
     )
     if status >= 400:  # an ordinary error answer, even as text/event-stream, on what came of its body
         return whole
-    if given.stream is not None or (kind or "").startswith(_STREAMED):
+    if given.stream is not None or kind in EVENTS:
         return None
     if given.end is End.CLOSED:
         return whole
-    if kind is not None and not kind.startswith(_HELD) and not kind.endswith("+json"):
+    if not is_held(request.method, status, kind, None):
         return None
     cause = Cause.BODY_CUT if given.end is End.BROKEN else Cause.BODY_TIMEOUT
     return Evidence(Phase.TRANSPORT, request, status=status, headers=headers, body=whole.body, cause=cause)

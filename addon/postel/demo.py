@@ -100,7 +100,7 @@ def table(rows: Iterable[tuple[str, str, str]], width: int) -> str:
     rows = [("failure", "without Postel", "with Postel"), *rows]
     first = max(len(row[0]) for row in rows)
     rest = max(width - first - 4, 40)
-    left = rest // 2
+    left = rest * 2 // 5
     return "\n".join(f"{a:{first}}  {_cut(b, left):{left}}  {_cut(c, rest - left)}".rstrip() for a, b, c in rows)
 
 

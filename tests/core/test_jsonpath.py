@@ -1,3 +1,4 @@
+import jmespath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +60,13 @@ def test_a_wrong_expression_is_refused_with_a_reason_of_one_line(source: str, re
 @given(st.sampled_from(EXPRESSIONS), JSON)
 def test_finding_never_raises(source: str, document: object) -> None:
     jsonpath.compile(source).find(document)
+
+
+PATHS = st.lists(st.sampled_from(["a", "b", "error", "[0]", "[1]", "[-1]"]), min_size=1, max_size=4)
+
+
+@given(PATHS, JSON)
+def test_a_plain_path_finds_what_jmespath_finds(steps: list[str], document: object) -> None:
+    source = ".".join(steps).replace(".[", "[")
+
+    assert jmespath.search(source, document) == jsonpath.compile(source).find(document)

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from postel.cli import main
-from postel.settings import Settings, flag_name
+from postel.core.evidence import Request
+from postel.explain import capture
+from postel.misbehave import SCRIPTS
+from postel.run import normaliser
+from postel.settings import Settings, flag_name, load
 from tests.docs.pages import PAGES, ROOT, made
 
 
@@ -33,6 +37,17 @@ def test_every_link_between_documents_leads_somewhere() -> None:
     ]
 
     assert [] == dead
+
+
+def test_the_answer_in_the_readme_is_what_postel_says() -> None:
+    page = SCRIPTS["nginx-502"].steps[0]
+    assert isinstance(page, bytes)
+    made_by = normaliser(load({"upstream": "http://localhost:1"}, {}))[0]
+    reply = made_by.answer(capture(page, Request()), request_id="0d63f7be-f1b7-4a4c-9c58-9e4a0b1f3c55", now=0)
+
+    assert reply
+    for shown in (reply.body.decode(), *(f"{name}: {value}" for name, value in reply.headers)):
+        assert shown in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_every_setting_is_a_flag_of_run(capsys: pytest.CaptureFixture[str]) -> None:

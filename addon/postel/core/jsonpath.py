@@ -20,9 +20,13 @@ class Expression:
 
     source: str
     _compiled: Any = field(compare=False, repr=False)
+    _steps: tuple[str | int, ...] | None = field(compare=False, repr=False)
+    """The expression as a plain path, if it is one: nearly all are, and walking costs a tenth of jmespath's visitor."""
 
     def find(self, document: object) -> object:
         """What the expression finds; None (null) if it finds nothing or fails, e.g. `length(@)` of a number."""
+        if self._steps is not None:
+            return _walk(document, self._steps)
         try:
             return self._compiled.search(document)
         except Exception:  # noqa: BLE001 - jmespath lets TypeError and others of its Python functions through
@@ -44,7 +48,31 @@ def compile(source: str) -> Expression:
     for name in _functions(compiled.parsed):
         if name not in Functions.FUNCTION_TABLE:
             raise ValueError(f"there is no function {name}()")
-    return Expression(source, compiled)
+    return Expression(source, compiled, _path(compiled.parsed))
+
+
+def _walk(value: object, steps: tuple[str | int, ...]) -> object:
+    for step in steps:
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+        elif isinstance(value, list) and -len(value) <= step < len(value):
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _path(node: Any) -> tuple[str | int, ...] | None:
+    """The steps of `a.b[0].c` from jmespath's syntax tree; None for anything that is more than a path."""
+    match node["type"]:
+        case "current":
+            return ()
+        case "field" | "index":
+            return (node["value"],)
+        case "subexpression" | "index_expression":
+            parts = [_path(child) for child in node["children"]]
+            return tuple(step for part in parts for step in part or ()) if None not in parts else None
+    return None
 
 
 def _functions(node: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from mitmproxy.utils import asyncio_utils
 from postel.proxy.addon import Postel
 from postel.proxy.dispatch import Dispatch
 from postel.proxy.options import pinned
+from postel.settings import Address
 
 
 class StartError(Exception):
@@ -35,6 +36,16 @@ class _Errors(logging.Handler):
         self.texts.append(record.getMessage())
 
 
+class UpstreamTls(tlsconfig.TlsConfig):
+    """TLS towards the upstream only. mitmproxy's own would write a CA into the user's home, or fail where it cannot."""
+
+    def configure(self, _updated: set[str]) -> None:
+        """There is no certificate store to make."""
+
+    def request(self, _flow: object) -> None:
+        """Nor a revocation list to serve: mitmproxy's own answers any path that ends in that list's name."""
+
+
 class SlimMaster(Master):
     """A master with Postel, the proxy server and, for https upstreams, TLS. To be made inside a running loop."""
 
@@ -46,7 +57,7 @@ class SlimMaster(Master):
         self.proxyserver = proxyserver.Proxyserver()
         self.addons.add(self.proxyserver)
         if postel.settings.upstream.startswith("https:"):
-            self.addons.add(tlsconfig.TlsConfig())
+            self.addons.add(UpstreamTls())
         self.addons.add(postel)
         # The next-layer addon is left out on purpose (Postel chooses the layer); its absence is worth a warning only
         # to somebody who forgot it.
@@ -92,7 +103,11 @@ class SlimMaster(Master):
             logger.removeHandler(errors)
             logger.propagate = True
         if not listening:
-            raise StartError("; ".join(errors.texts) or "the proxy could not start to listen")
+            # mitmproxy's text also advises on its own flags; the system's reason stands at the end of the first line.
+            reason = errors.texts[0].splitlines()[0].rpartition(": ")[2] if errors.texts else "unknown reason"
+            raise StartError(
+                f"cannot listen on {Address(host=self.options.listen_host, port=self.options.listen_port)}: {reason}"
+            )
 
     @property
     def address(self) -> tuple[str, int]:

@@ -16,7 +16,8 @@ from postel.proxy.addon import Postel
 from postel.proxy.options import pinned
 from postel.rulefile.finding import RuleFileError
 from postel.run import normaliser
-from postel.settings import SettingsError, load
+from postel.settings import SettingsError
+from postel.settings import load as load_settings  # mitmproxy calls a `load` of a script as a hook
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class PostelScript:
             return
         given = {name: value for name in _OPTIONS if (value := getattr(ctx.options, f"postel_{name}"))}
         try:
-            settings = load({**given, "upstream": _upstream(ctx.options.mode), "listen": ":0"})
+            settings = load_settings({**given, "upstream": _upstream(ctx.options.mode), "listen": ":0"})
             made, left_out = normaliser(settings)
         except (SettingsError, RuleFileError) as error:
             raise exceptions.OptionsError(f"postel: {error}") from None
@@ -53,15 +54,17 @@ class PostelScript:
         if (keep := settings.model_copy(update={"keep_host": ctx.options.keep_host_header})) != settings:
             settings = keep
         ctx.options.update(**ours | {"keep_host_header": settings.keep_host}, onboarding=False)
-        self.addons = [Postel(settings, made)]
+        if self.addons:
+            self.addons[0].use(settings, made)
+        else:
+            self.addons = [Postel(settings, made)]
 
 
 def _upstream(modes: list[str]) -> str:
     """The upstream of the one reverse mode. Anything else would make a forward proxy of a pod."""
-    if len(modes) == 1:
-        spec = modes[0].removeprefix("reverse:").partition("@")[0]
-        scheme, (host, port) = parse(spec, default_scheme="https")
-        if modes[0].startswith("reverse:") and scheme in ("http", "https"):
+    if len(modes) == 1 and modes[0].startswith("reverse:"):
+        scheme, (host, port) = parse(modes[0].removeprefix("reverse:").partition("@")[0], default_scheme="https")
+        if scheme in ("http", "https"):
             return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     raise exceptions.OptionsError("postel: needs exactly one --mode reverse:http://HOST:PORT (or https)")
 

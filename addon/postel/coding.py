@@ -13,16 +13,19 @@ import brotli
 import zstandard
 
 _STEP = 4096
-"""Bytes fed to a decoder at a time: an output that grows past the bound is noticed before it is large."""
+"""Bytes fed to a decoder at a time, so that of a body that breaks half-way the first half is still read."""
+
+_ZSTD_WINDOW = 8 * 1024 * 1024
+"""Largest window a zstd frame may ask for: what RFC 9659 allows in HTTP."""
 
 
 def decode(body: bytes, coding: str | None, limit: int) -> bytes:
-    """Undo a Content-Encoding value, at most `limit` bytes of the result.
+    """Undo a Content-Encoding value, at most `limit` bytes of the result, in memory bounded by it.
 
     Never raises: a body that is not what its header says is returned as it came (servers do send plain error pages
     under `content-encoding: gzip`), and a cut one gives what could be decoded. Unknown codings leave the body alone.
     """
-    for name in reversed([part.strip().lower() for part in (coding or "").split(",")]):
+    for name in reversed([part.strip().lower() for part in (coding or "").split(",")[:3]]):
         body = _decode_one(body, name, limit)
     return body[:limit]
 
@@ -33,27 +36,38 @@ def _decode_one(body: bytes, name: str, limit: int) -> bytes:
             return _pieces(body, zlib.decompressobj(zlib.MAX_WBITS | 16).decompress, limit)
         case "deflate":
             # RFC 9110 section 8.4.1.2: zlib format, but some servers send the bare stream.
-            zlib_first = _pieces(body, zlib.decompressobj().decompress, limit)
+            inflated = _pieces(body, zlib.decompressobj().decompress, limit)
             return (
-                zlib_first
-                if zlib_first != body
-                else _pieces(body, zlib.decompressobj(-zlib.MAX_WBITS).decompress, limit)
+                inflated if inflated != body else _pieces(body, zlib.decompressobj(-zlib.MAX_WBITS).decompress, limit)
             )
         case "br":
-            return _pieces(body, brotli.Decompressor().process, limit)
+            decoder = brotli.Decompressor()
+            return _pieces(body, lambda data, room: decoder.process(data, output_buffer_limit=room), limit)
         case "zstd":
-            return _pieces(body, zstandard.ZstdDecompressor().decompressobj().decompress, limit)
+            return _zstd(body, limit)
         case _:
             return body
 
 
-def _pieces(body: bytes, step: Callable[[bytes], bytes], limit: int) -> bytes:
+def _pieces(body: bytes, step: Callable[[bytes, int], bytes], limit: int) -> bytes:
+    """`step` decodes a piece to at most so many bytes. A few kilobytes may stand for gigabytes."""
     out = bytearray()
     try:
         for start in range(0, len(body), _STEP):
-            out += step(body[start : start + _STEP])
+            out += step(body[start : start + _STEP], limit - len(out))
             if len(out) >= limit:
                 break
-    except (zlib.error, brotli.error, zstandard.ZstdError):
+    except (zlib.error, brotli.error):
+        return bytes(out) or body
+    return bytes(out)
+
+
+def _zstd(body: bytes, limit: int) -> bytes:
+    out = bytearray()
+    try:
+        reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(body, read_across_frames=True)
+        while len(out) < limit and (data := reader.read(min(_STEP, limit - len(out)))):
+            out += data
+    except zstandard.ZstdError:
         return bytes(out) or body
     return bytes(out)

@@ -15,8 +15,9 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -230,11 +231,34 @@ async def listening(handler: Handler, **options: Any) -> AsyncIterator[int]:
 Scripts = Script | Mapping[str, Script] | Callable[[Received], Script]
 
 
+class _Crashes(logging.Handler):
+    """Keeps what mitmproxy and Postel log as errors: a hook or a layer of ours that raised."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(self.format(record))
+
+
+@contextlib.contextmanager
+def no_crash() -> Iterator[None]:
+    """Fail if anything inside crashed, even where the client noticed nothing."""
+    crashes = _Crashes()
+    logging.getLogger().addHandler(crashes)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(crashes)
+    assert not crashes.texts, "\n".join(crashes.texts)
+
+
 @contextlib.asynccontextmanager
-async def rig(scripts: Scripts = by_path, **settings: Any) -> AsyncIterator[Wire]:
+async def rig(scripts: Scripts = by_path, *, crashing: bool = False, **settings: Any) -> AsyncIterator[Wire]:
     """A proxy in front of an engine that plays `scripts`: one for every request, one by path, or a choice of yours.
 
-    `settings` are those of `postel run`; `upstream` replaces the engine.
+    `settings` are those of `postel run`; `upstream` replaces the engine. `crashing` says that Postel will fail inside.
     """
     if isinstance(scripts, Script):
         one = scripts
@@ -247,13 +271,15 @@ async def rig(scripts: Scripts = by_path, **settings: Any) -> AsyncIterator[Wire
     engine_port = await engine.start()
     own = {"upstream": f"http://127.0.0.1:{engine_port}", "listen": "127.0.0.1:0", "provenance": True}
     made: Settings = load({**own, **settings}, {})
+    judge = _normaliser(*(getattr(made, name) for name in JUDGING))
     try:
-        async with serving(made, _normaliser(*(getattr(made, name) for name in JUDGING))) as (host, port):
-            wire = Wire(engine, engine_port, host, port)
-            try:
-                yield wire
-            finally:
-                wire.close()
+        with contextlib.nullcontext() if crashing else no_crash():
+            async with serving(made, judge) as (host, port):
+                wire = Wire(engine, engine_port, host, port)
+                try:
+                    yield wire
+                finally:
+                    wire.close()
     finally:
         await engine.stop()
 

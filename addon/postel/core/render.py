@@ -31,6 +31,11 @@ KEPT = frozenset(
 )
 """Upstream headers that stay on a rewritten error; a vendor's own request id is what its support asks for."""
 
+OURS = frozenset(
+    "content-length content-encoding transfer-encoding connection retry-after retry-after-ms x-should-retry".split()
+)
+"""Never the upstream's, even if a setting keeps them: on an answer of ours they would lie."""
+
 KEPT_FAMILIES = (
     "access-control-",
     "ratelimit-",
@@ -124,7 +129,7 @@ def render(
         headers.append(("x-postel-fault", fault))
         if rule:
             headers.append(("x-postel-rule", rule))
-    ours = {name for name, _ in headers} | {"content-length", "content-encoding", "transfer-encoding", "connection"}
+    ours = {name for name, _ in headers} | OURS
     headers += [(name, value) for name, value in kept(upstream, policy.keep_headers) if name not in ours]
     body = error_body(error)
     headers.append(("content-length", str(len(body))))

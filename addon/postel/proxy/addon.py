@@ -33,7 +33,15 @@ from postel.core.requestid import RequestId, choose
 from postel.proxy import observe
 from postel.proxy.budget import Budget
 from postel.proxy.exchange import Exchange, Exchanges
-from postel.proxy.layer import NextLayer, RescueLayer, RescueStream, ServerConnectionHookData, check_seams, install
+from postel.proxy.layer import (
+    NextLayer,
+    RescueLayer,
+    RescueStream,
+    ServerConnectionHookData,
+    check_seams,
+    install,
+    install_stock,
+)
 from postel.proxy.timers import Timers
 from postel.settings import Route, Settings
 
@@ -41,14 +49,20 @@ logger = logging.getLogger(__name__)
 
 
 class Postel:
-    """One proxy's worth of state. `normaliser` may be swapped at any time; exchanges in progress keep theirs."""
+    """One proxy's worth of state."""
 
     def __init__(self, settings: Settings, normaliser: Normaliser) -> None:
-        self.settings = settings
-        self.normaliser = normaliser
         self.exchanges = Exchanges()
         self.budget = Budget()
         self.timers: Timers[RescueStream] = Timers(self._expired)
+        self.options = cast("Options", SimpleNamespace())
+        self._layers: dict[str, RescueLayer] = {}
+        self.use(settings, normaliser)
+
+    def use(self, settings: Settings, normaliser: Normaliser) -> None:
+        """Go on with these; exchanges in progress keep what they began with."""
+        self.settings = settings
+        self.normaliser = normaliser
         self.max_body = settings.max_body
         upstream = urlsplit(settings.upstream)
         self._scheme = upstream.scheme
@@ -57,8 +71,6 @@ class Postel:
         self._host = (
             upstream.netloc.removesuffix(default_port) if upstream.scheme == "https" and not settings.keep_host else ""
         )
-        self.options = cast("Options", SimpleNamespace())
-        self._layers: dict[str, RescueLayer] = {}
         self._passthrough = PathSet(settings.passthrough)
         self._routes = tuple((PathSet([route.path]), route) for route in settings.routes)
         self._route = lru_cache(maxsize=1024)(self._find_route)
@@ -79,7 +91,11 @@ class Postel:
         await self.timers.stop()
 
     def next_layer(self, nextlayer: NextLayer) -> None:
-        self._layers[nextlayer.context.client.id] = install(nextlayer, self)
+        try:
+            self._layers[nextlayer.context.client.id] = install(nextlayer, self)
+        except Exception:
+            self._failed_inside()
+            install_stock(nextlayer)  # without a layer the client would wait for ever
 
     def client_disconnected(self, client: Client) -> None:
         if layer := self._layers.pop(client.id, None):
@@ -165,19 +181,29 @@ class Postel:
         exchange, response = self.exchanges.get(flow), flow.response
         if exchange is None or response is None or exchange.reply or response.stream:
             return
-        reply = None
-        if exchange.normalised and exchange.enforcing and response.status_code != 101:
-            try:
-                evidence = observe.response(flow, response.raw_content or b"")
-                reply = self._answer(exchange.normaliser, evidence, exchange.request_id.value)
-            except Exception:
-                self._failed_inside()
-        if reply:
-            self._replace(flow, exchange, reply)
-        else:
+        if response.status_code == 101 or not self.judge(flow, response.raw_content or b""):
             self.passes(flow)
 
     # What the layer asks ----------------------------------------------------------------------------------------------
+
+    def judge(self, flow: HTTPFlow, body: bytes) -> bool:
+        exchange = self.exchanges[flow]
+        if not (exchange.normalised and exchange.enforcing):
+            return False
+        try:
+            reply = self._answer(exchange.normaliser, observe.response(flow, body), exchange.request_id.value)
+        except Exception:
+            self._failed_inside()
+            return False
+        if reply:
+            self._replace(flow, exchange, reply)
+        return reply is not None
+
+    def hold_back(self, client: Client, *, stop: bool) -> None:
+        handler = _handler(client)
+        io = handler.transports.get(client) if handler else None
+        if io and io.writer:
+            (io.writer.transport.pause_reading if stop else io.writer.transport.resume_reading)()
 
     def passes(self, flow: HTTPFlow) -> None:
         """Put our request id on the upstream's answer; its own differing one moves aside.

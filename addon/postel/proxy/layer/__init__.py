@@ -32,6 +32,7 @@ __all__ = [
     "ServerConnectionHookData",
     "check_seams",
     "install",
+    "install_stock",
 ]
 
 REUSE_IDLE = 1.0
@@ -153,6 +154,12 @@ def install(nextlayer: layer.NextLayer, rescue: Rescue) -> RescueLayer:
     nextlayer.context.options = rescue.options
     ours = nextlayer.layer = RescueLayer(nextlayer.context, HTTPMode.transparent, rescue)
     return ours
+
+
+def install_stock(nextlayer: layer.NextLayer) -> None:
+    """Mitmproxy's own layer, for when ours cannot be made: traffic flows, and failures are told as mitmproxy does."""
+    del nextlayer.context.layers[1:]
+    nextlayer.layer = HttpLayer(nextlayer.context, HTTPMode.transparent)
 
 
 def check_seams() -> None:

@@ -37,6 +37,9 @@ from postel.proxy.layer.rescue import Rescue, UpstreamFailure
 HEAD_LIMIT = 64 * 1024
 """Largest head in bytes, either way: twice nginx's default for requests, and what asyncio buffers anyway."""
 
+AHEAD_LIMIT = 1024 * 1024
+"""Bytes a client may send of its next requests before it has its answer; nobody pipelines uploads."""
+
 LINGER = 2.0
 """Seconds an unparsable request may go on after its answer. Closing at once would reset the connection while the client
 still sends, and a reset destroys an answer that was not read yet (RFC 9112 section 9.6)."""
@@ -46,7 +49,6 @@ _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
 _SWITCH = re.compile(rb"HTTP/1\.[01] 101[ \r\n]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] +[1-9]\d\d(?!\d)")
 _MAY_BEGIN_A_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*(?:[ \r\n]|\Z)")
-_REQUEST_ID = re.compile(rb"x-request-id:[ \t]*(.*?)[ \t]*", re.IGNORECASE)
 
 Commands = layer.CommandGenerator[None]
 
@@ -92,6 +94,8 @@ def _read(reader: TBodyReader, buf: ReceiveBuffer, event: events.Event) -> _Read
             return _Read(b"".join(pieces), problem=f"HTTP/1 protocol error: {error}")
         if isinstance(got, h11.Data):
             pieces.append(bytes(got.data))
+        elif got is None and len(buf) > HEAD_LIMIT:
+            return _Read(b"".join(pieces), problem=f"HTTP/1 protocol error: chunk header over {HEAD_LIMIT} bytes")
         else:
             return _Read(b"".join(pieces), ended=got is not None)
 
@@ -134,7 +138,8 @@ class RescueHttp1Server(Http1Server):
         yield from self.state(event)
 
     def _refuse(self, cause: Cause, detail: str, head: Sequence[bytes] = ()) -> Commands:
-        ids = [match[1].decode("latin-1") for line in head if (match := _REQUEST_ID.fullmatch(line))]
+        fields = [line.partition(b":") for line in head[1:]]
+        ids = [value.strip().decode("latin-1") for name, _, value in fields if name.lower() == b"x-request-id"]
         response = self._rescue.refuse(cause, detail, ids)
         self.state = self.linger
         self.buf = ReceiveBuffer()
@@ -165,6 +170,14 @@ class RescueHttp1Server(Http1Server):
             if self.request and self.request.method != "CONNECT":
                 yield ReceiveHttp(RequestEndOfMessage(self.stream_id))
             yield from self.mark_done(request=True)
+
+    def wait(self, event: events.Event) -> Commands:
+        if isinstance(event, events.DataReceived) and len(self.buf) > AHEAD_LIMIT:
+            yield commands.CloseConnection(self.conn)
+            told = "client sent too much before it had its answer"
+            yield ReceiveHttp(RequestProtocolError(self.stream_id, told, ErrorCode.CLIENT_DISCONNECTED))
+            return
+        yield from super().wait(event)
 
 
 class RescueHttp1Client(Http1Client):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from mitmproxy.connection import Client
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.options import Options
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
@@ -40,8 +41,14 @@ class Rescue(Protocol):
     options: Options
     """A copy of mitmproxy's options that costs an attribute to read; its own deep-copies each value."""
 
+    def judge(self, flow: HTTPFlow, body: bytes) -> bool:
+        """Replace a held answer if it is a failure, by what came of its body; False if it is to pass."""
+
     def passes(self, flow: HTTPFlow) -> None:
         """The upstream's answer, held until now, goes to the client after all."""
+
+    def hold_back(self, client: Client, *, stop: bool) -> None:
+        """Stop reading from a client, or go on."""
 
     def refuse(self, cause: Cause, detail: str, request_ids: Sequence[str]) -> Response:
         """The answer to a request that never became a flow; `request_ids` are its X-Request-Id values."""

@@ -204,15 +204,15 @@ class RescueStream(HttpStream):
             yield from super()._handle_event(event)
             return
         assert self.flow.response
-        if self.flow.response.status_code >= 400:
-            # An error is judged by what fits; whatever follows would be thrown away.
-            yield from super()._handle_event(ResponseData(self.stream_id, event.data[: max(room, 0)]))
-            yield from self._cancel("answer body over the hold limit")
-            self._deaf = True
-            yield from super()._handle_event(ResponseEndOfMessage(self.stream_id))
-            return
         held = bytes(self.response_body_buf)
         self.response_body_buf.clear()
+        if self.flow.response.status_code >= 400 and self._rescue.judge(self.flow, held + event.data[: max(room, 0)]):
+            # An error is judged by what fits; whatever follows would be thrown away.
+            self._deaf = True
+            yield from self._cancel("answer body over the hold limit")
+            self.response_body_buf += self.flow.response.raw_content or b""
+            yield from super()._handle_event(ResponseEndOfMessage(self.stream_id))
+            return
         self._let_go()
         self.flow.response.stream = True
         self._rescue.passes(self.flow)
@@ -274,7 +274,13 @@ class RescueStream(HttpStream):
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         self.connecting = True
         self._wait(self._rescue.exchanges[self.flow].connect_timeout)
+        # mitmproxy queues without bound what an upload brings while there is no connection to send it on.
+        uploading = bool(self.flow.request.stream)
+        if uploading:
+            self._rescue.hold_back(self.context.client, stop=True)
         connected = yield from super().make_server_connection()
+        if uploading:
+            self._rescue.hold_back(self.context.client, stop=False)
         self.connecting = False
         self._late = self._late and not connected
         if not self._asked:

@@ -37,9 +37,9 @@ def _decode_one(body: bytes, name: str, limit: int) -> bytes:
         case "deflate":
             # RFC 9110 section 8.4.1.2: zlib format, but some servers send the bare stream.
             inflated = _pieces(body, zlib.decompressobj().decompress, limit)
-            return (
-                inflated if inflated != body else _pieces(body, zlib.decompressobj(-zlib.MAX_WBITS).decompress, limit)
-            )
+            if inflated not in (b"", body):
+                return inflated
+            return _pieces(body, zlib.decompressobj(-zlib.MAX_WBITS).decompress, limit)
         case "br":
             decoder = brotli.Decompressor()
             return _pieces(body, lambda data, room: decoder.process(data, output_buffer_limit=room), limit)
@@ -58,8 +58,8 @@ def _pieces(body: bytes, step: Callable[[bytes, int], bytes], limit: int) -> byt
             if len(out) >= limit:
                 break
     except (zlib.error, brotli.error):
-        return bytes(out) or body
-    return bytes(out)
+        pass
+    return bytes(out) or _plain(body)
 
 
 def _zstd(body: bytes, limit: int) -> bytes:
@@ -69,5 +69,10 @@ def _zstd(body: bytes, limit: int) -> bytes:
         while len(out) < limit and (data := reader.read(min(_STEP, limit - len(out)))):
             out += data
     except zstandard.ZstdError:
-        return bytes(out) or body
-    return bytes(out)
+        pass
+    return bytes(out) or _plain(body)
+
+
+def _plain(body: bytes) -> bytes:
+    """A body of which nothing could be decoded: itself if it is text after all, else nothing."""
+    return body if body[:64].isascii() else b""

@@ -11,6 +11,7 @@ from postel.coding import decode
 from postel.core.evidence import BODY_LIMIT, Evidence, Headers, Phase, Request
 from postel.core.match import Subject
 from postel.core.normalise import Normaliser
+from postel.core.rules import Tried
 
 
 class CaptureError(Exception):
@@ -54,6 +55,22 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
     return raw, b""
 
 
+WIDTH = 160
+"""Characters of a line that says why a rule did not match."""
+
+
+def _asked(tried: tuple[Tried, ...], evidence: Evidence) -> Iterator[str]:
+    """A line for each rule that names the status, in the order of evaluation."""
+    elsewhere = 0
+    for one in tried:
+        if not any(evidence.status in alternative.statuses for alternative in one.rule.alternatives):
+            elsewhere += 1
+            continue
+        line = f"{'>' if one.failure is None else ' '} {one.rule.id:32} {one.failure or 'matches'}"
+        yield line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
+    yield f"  ({elsewhere} more do not name status {evidence.status})"
+
+
 def explain(normaliser: Normaliser, evidence: Evidence, *, now: float) -> Iterator[str]:
     """The lines of the explanation: what was read, every rule asked, the winner, the reply."""
     subject = Subject(evidence)
@@ -70,8 +87,7 @@ def explain(normaliser: Normaliser, evidence: Evidence, *, now: float) -> Iterat
         if value is not None:
             yield f"  {name:8} {value}"
     yield ""
-    for tried in normaliser.rules.explain(evidence):
-        yield str(tried)
+    yield from _asked(normaliser.rules.explain(evidence), evidence)
     yield ""
     reply = normaliser.answer(evidence, request_id="<request id>", now=now)
     if reply is None:

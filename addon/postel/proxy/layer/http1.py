@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import h11
 from h11._receivebuffer import ReceiveBuffer
+from mitmproxy.connection import Connection
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -27,6 +28,7 @@ from mitmproxy.proxy.layers.http._events import (
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
+    ResponseHeaders,
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server, TBodyReader, make_body_reader
@@ -100,12 +102,50 @@ def _read(reader: TBodyReader, buf: ReceiveBuffer, event: events.Event) -> _Read
             return _Read(b"".join(pieces), ended=got is not None)
 
 
+class _OneWrite:
+    """Keeps a head until the body that is ready with it comes, so that both leave in one write."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._head = b""
+
+    def keep(self, sent: Commands) -> Commands:
+        for command in sent:
+            if isinstance(command, commands.SendData):
+                self._head += command.data
+            else:
+                yield command
+
+    def join(self, sent: Commands) -> Commands:
+        for command in sent:
+            if self._head and isinstance(command, commands.SendData):
+                yield commands.SendData(self._conn, self._head + command.data)
+                self._head = b""
+                continue
+            yield from self._flush()
+            yield command
+        yield from self._flush()
+
+    def _flush(self) -> Commands:
+        if self._head:
+            yield commands.SendData(self._conn, self._head)
+            self._head = b""
+
+
 class RescueHttp1Server(Http1Server):
     """Towards the client."""
 
     def __init__(self, context: Context, rescue: Rescue) -> None:
         super().__init__(context)
         self._rescue = rescue
+        self._write = _OneWrite(self.conn)
+
+    def send(self, event: HttpEvent) -> Commands:
+        sent = super().send(event)
+        if isinstance(event, ResponseHeaders) and not event.end_stream:
+            at_once = event.response.stream or event.response.status_code < 200
+            return sent if at_once else self._write.keep(sent)
+        return self._write.join(sent)
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         if not isinstance(event, events.DataReceived):
@@ -187,6 +227,13 @@ class RescueHttp1Client(Http1Client):
         super().__init__(context)
         self.served = 0
         self.idle_since = time.monotonic()
+        self._write = _OneWrite(self.conn)
+
+    def send(self, event: HttpEvent) -> Commands:
+        sent = super().send(event)
+        if isinstance(event, RequestHeaders) and not event.end_stream:
+            return sent if event.request.stream else self._write.keep(sent)
+        return self._write.join(sent)
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         if isinstance(event, events.DataReceived) and self.request:

@@ -99,8 +99,8 @@ class Engine:
         try:
             while await self._exchange(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, asyncio.CancelledError):
-            pass
+        except (EOFError, asyncio.LimitOverrunError, ConnectionError, ValueError, asyncio.CancelledError):
+            pass  # gone in the middle of a request, or of a chunk's size
         finally:
             self.gone += 1
             self._tasks.discard(task)

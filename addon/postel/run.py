@@ -25,7 +25,7 @@ def normaliser(settings: Settings) -> tuple[Normaliser, list[str]]:
     """Rules and dialect as the settings name them, and what was left out of them, a line each.
 
     Raises RuleFileError if a file is broken (under `rules_invalid: skip` only if it is a built-in one), SettingsError
-    for a dialect that is not there.
+    for a dialect that is not there or a `redact` that is no expression.
     """
     paths = [Path(path) for path in settings.rules]
     dialect = settings.dialect
@@ -38,10 +38,14 @@ def normaliser(settings: Settings) -> tuple[Normaliser, list[str]]:
         raise SettingsError(
             f"--dialect: there is no dialect `{dialect}`; known are {known} (a file is named after its own)"
         )
+    try:
+        redactor = Redactor(settings.redact)
+    except ValueError as error:
+        raise SettingsError(f"--redact: is no RE2 expression: {error}") from None
     made = Normaliser(
         rules=loaded.rules,
         dialect=loaded.dialects[dialect],
-        redactor=Redactor(settings.redact),
+        redactor=redactor,
         policy=Policy(provenance=settings.provenance, keep_headers=settings.keep_lower()),
     )
     return made, [str(problem) for problem in loaded.problems]

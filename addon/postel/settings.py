@@ -84,7 +84,7 @@ def _upstream(value: object) -> object:
     if not isinstance(value, str):
         return value
     parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", parts.netloc):
         raise ValueError("should be a URL such as http://127.0.0.1:8000")
     try:
         port = parts.port
@@ -223,6 +223,8 @@ def _lines(error: ValidationError, origin: Mapping[str, str]) -> Sequence[str]:
         where = origin.get(name, name)
         inner = "".join(f".{part}" for part in problem["loc"][1:])
         match problem["type"]:
+            case "missing" if inner:
+                lines.append(f"{where}{inner}: is required")
             case "missing":
                 lines.append(f"{flag_name(name)} is required (or {env_name(name)}, or `{name}:` in the config file)")
             case "extra_forbidden":

@@ -4,8 +4,8 @@ import asyncio
 import json
 
 import pytest
-from postel.misbehave import End, Received, Script, Step, answer
 
+from postel.misbehave import End, Received, Script, Step, answer
 from tests.wire.harness import Client, post, request, rig, says, wired
 
 OK = says(answer("200 OK", '{"ok":1}'))
@@ -33,7 +33,8 @@ TLS_HELLO = bytes.fromhex("160301007a010000760303") + bytes(range(111))
         ),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9), id="an HTTP/2 preface"),
         pytest.param(
-            b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", id="an illegal chunk"
+            b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+            id="an illegal chunk",
         ),
     ],
 )

@@ -3,17 +3,18 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from postel.misbehave import answer
 
+from postel.misbehave import answer
 from tests.wire.harness import Answer, post, rig, says, wired
 
 CHAT = post()
 BUSY, LIMIT, QUOTA = "503 Service Unavailable", "429 Too Many Requests", "402 Payment Required"
 
 
-async def error(status: str, *headers: str, body: str = "{}", **settings: object) -> Answer:
+async def error(status: str, *headers: str, body: str = "{}", **settings: Any) -> Answer:
     """What a client gets of one upstream error with these headers."""
     async with rig(says(answer(status, body, "application/json", *headers)), **settings) as wire:
         got = await wire.ask(CHAT)
@@ -190,6 +191,16 @@ async def test_provenance_is_off_by_default_and_on_when_asked() -> None:
     assert on.get("x-postel-rule") == on.error["rule"]
 
 
+PACK = """\
+version: 1
+pack: acme
+rules:
+  - id: acme-slots
+    when: {status: 503, json: {error.tenant: {present: true}}}
+    then: {fault: overloaded, message: 'No slots for {json.error.tenant}.'}
+"""
+
+
 @wired
 async def test_what_a_redact_expression_matches_reaches_nobody(tmp_path: Path) -> None:
     secret = '{"error":{"message":"tenant blue-42 is out of slots","tenant":"tenant blue-42"}}'
@@ -197,11 +208,7 @@ async def test_what_a_redact_expression_matches_reaches_nobody(tmp_path: Path) -
     assert "blue-42" not in got.error["message"]
 
     pack = tmp_path / "acme.yaml"
-    pack.write_text(
-        "version: 1\npack: acme\nrules:\n  - id: acme-slots\n    when: {status: 503, json: {error.tenant: {present: true}}}\n"
-        "    then: {fault: overloaded, message: 'No slots for {json.error.tenant}.'}\n",
-        "utf-8",
-    )
+    pack.write_text(PACK, "utf-8")
     got = await error(BUSY, body=secret, redact=["blue-\\d+"], rules=[str(pack)])
     assert (503, "overloaded") == got.told
     assert b"blue-42" not in got.body

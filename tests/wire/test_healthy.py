@@ -3,14 +3,17 @@
 import asyncio
 import gzip
 import resource
+from typing import Any
 
 import pytest
-from postel.misbehave import End, Step, answer, chunk
 
+from postel.misbehave import End, Step, answer, chunk
 from tests.wire.harness import Client, head, post, request, rig, says, wired
 
 CHAT = post()
-COMPLETION = b'{ "id":"chatcmpl-1",\n"choices":[{"index":0,"message":{"content":"H\xc3\xa9"},"finish_reason":"stop"}] }\n'
+COMPLETION = (
+    b'{ "id":"chatcmpl-1",\n"choices":[{"index":0,"message":{"content":"H\xc3\xa9"},"finish_reason":"stop"}] }\n'
+)
 
 
 @wired
@@ -88,7 +91,12 @@ async def test_every_framing_ends_properly(framing: str, content_type: str | Non
     typed = [f"Content-Type: {content_type}"] if content_type else []
     steps: dict[str, list[Step]] = {
         "length": [head("200 OK", *typed, f"Content-Length: {len(body)}"), body],
-        "chunked": [head("200 OK", *typed, "Transfer-Encoding: chunked"), chunk(body[:5]), chunk(body[5:]), b"0\r\n\r\n"],
+        "chunked": [
+            head("200 OK", *typed, "Transfer-Encoding: chunked"),
+            chunk(body[:5]),
+            chunk(body[5:]),
+            b"0\r\n\r\n",
+        ],
         "until closed": [head("200 OK", *typed), body, End.FIN],
         "HTTP/1.0": [head("200 OK", *typed).replace(b"HTTP/1.1", b"HTTP/1.0"), body, End.FIN],
     }
@@ -168,7 +176,7 @@ async def test_one_client_connection_uses_one_upstream_connection() -> None:
 
 # WebSocket ------------------------------------------------------------------------------------------------------------
 
-UPGRADE = {
+UPGRADE: dict[str, Any] = {
     "connection": "Upgrade",
     "upgrade": "websocket",
     "sec_websocket_version": "13",
@@ -211,7 +219,7 @@ async def test_a_websocket_is_opened_and_carries_frames_both_ways() -> None:
 
 @wired
 async def test_a_quiet_websocket_outlives_every_timer(caplog: pytest.LogCaptureFixture) -> None:
-    timers = {"first_byte_timeout": 0.3, "idle_timeout": 0.3, "connect_timeout": 0.3}
+    timers: dict[str, Any] = {"first_byte_timeout": 0.3, "idle_timeout": 0.3, "connect_timeout": 0.3}
     async with rig(says(SWITCH, 1.1, b"\x81\x04late", End.STALL), **timers) as wire:
         client = await wire.connect()
         await realtime(client)

@@ -4,13 +4,13 @@ import asyncio
 import logging
 
 import pytest
+
 from postel import metrics
 from postel.core import normalise
 from postel.misbehave import End, Script, answer, chunk
 from postel.proxy import addon as proxy_addon
 from postel.proxy import observe
 from postel.proxy.budget import Budget
-
 from tests.wire.harness import head, post, request, rig, says, unused_port, wired
 
 CHAT = post()
@@ -110,11 +110,11 @@ async def test_observe_answers_where_nothing_was_sent() -> None:
 
 
 def failures() -> float:
-    return metrics.INTERNAL_ERRORS._value.get()
+    return float(metrics.INTERNAL_ERRORS._value.get())
 
 
 def refused_holds() -> float:
-    return metrics.HOLDS_REFUSED._value.get()
+    return float(metrics.HOLDS_REFUSED._value.get())
 
 
 def explode(*_args: object, **_kwargs: object) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from postel.misbehave import Engine, End, answer, by_path
 
+from postel.misbehave import End, Engine, answer, by_path
 from tests.imports import ROOT
 from tests.wire.harness import Answer, Client, head, post, says, unused_port, wired
 

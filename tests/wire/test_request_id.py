@@ -3,8 +3,8 @@
 import uuid
 
 import pytest
-from postel.misbehave import End, answer
 
+from postel.misbehave import End, answer
 from tests.wire.harness import Answer, head, post, rig, says, wired
 
 OK = says(answer("200 OK", "{}"))
@@ -54,8 +54,10 @@ async def test_an_unusable_id_travels_on_under_another_name(value: str) -> None:
     (received,) = wire.engine.received
     assert is_uuid(got.get("x-request-id"))
     assert [got.get("x-request-id")] == received.get("x-request-id")
-    assert [value] == [text.encode("latin-1").decode("utf-8", "replace") if "�" in text else text for text in
-                       received.get("x-client-request-id")]
+    assert [value] == [
+        text.encode("latin-1").decode("utf-8", "replace") if "�" in text else text
+        for text in received.get("x-client-request-id")
+    ]
 
 
 @wired

@@ -8,8 +8,8 @@ import zlib
 import brotli
 import pytest
 import zstandard
-from postel.misbehave import End, Step, answer, chunk
 
+from postel.misbehave import End, Step, answer, chunk
 from tests.wire.harness import head, post, rig, says, wired
 
 CHAT = post()
@@ -164,7 +164,9 @@ async def test_a_bomb_of_an_error_is_unpacked_only_as_far_as_it_is_read() -> Non
     assert got.seconds < 2
 
 
-@pytest.mark.parametrize("body", [b"", b"\x00\xff\xfe\x80", b"null", b"[]", b"{", b'"', b"\xef\xbb\xbf{}", b"<", b"[" * 9000])
+@pytest.mark.parametrize(
+    "body", [b"", b"\x00\xff\xfe\x80", b"null", b"[]", b"{", b'"', b"\xef\xbb\xbf{}", b"<", b"[" * 9000]
+)
 @wired
 async def test_no_error_body_is_too_odd_for_an_envelope(body: bytes) -> None:
     async with rig(says(answer("500 Internal Server Error", body))) as wire:

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from postel.misbehave import End, answer, chunk
 
+from postel.misbehave import End, answer, chunk
 from tests.wire.harness import head, listening, post, request, rig, says, wired
 
 CHAT = post()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -46,6 +47,9 @@ from postel.proxy.timers import Timers
 from postel.settings import Route, Settings
 
 logger = logging.getLogger(__name__)
+
+_UNCLEAN = re.compile(rb"[\r\n\0]+[ \t]*")
+_CLEAN = re.compile(rb"[^\r\n\0]*").fullmatch
 
 
 class Postel:
@@ -213,6 +217,11 @@ class Postel:
         exchange, response = self.exchanges.get(flow), flow.response
         if exchange is None or response is None:
             return
+        # RFC 9112 sections 2.2 and 5.2: a bare CR and a folded line are not passed on, each becomes a space.
+        if any(not _CLEAN(value) for _, value in response.headers.fields):
+            response.headers.fields = tuple(
+                (name, _UNCLEAN.sub(b" ", value)) for name, value in response.headers.fields
+            )
         ours, theirs = exchange.request_id.value, response.headers.get("x-request-id")
         if theirs is not None and theirs != ours:
             response.headers["x-upstream-request-id"] = theirs

@@ -6,7 +6,7 @@ flows. Decides nothing. Made by `addon.requestheaders`, read by the other hooks 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -23,14 +23,22 @@ REQUEST_HOLD = 1024 * 1024
 
 @dataclass(slots=True)
 class Tee:
-    """A request stream callable that passes everything on and keeps the first `limit` bytes for the echo check."""
+    """A request stream callable that passes everything on and keeps the beginning for the echo check.
 
-    limit: int = REQUEST_HOLD
+    `may_hold` accounts for bytes that are kept; where it refuses, nothing more is.
+    """
+
+    may_hold: Callable[[int], bool]
     seen: bytearray = field(default_factory=bytearray)
+    _room: int = REQUEST_HOLD
 
     def __call__(self, data: bytes) -> bytes:
-        if (room := self.limit - len(self.seen)) > 0:
-            self.seen += data[:room]
+        kept = data[: self._room]
+        if kept and self.may_hold(len(kept)):
+            self.seen += kept
+            self._room -= len(kept)
+        else:
+            self._room = 0
         return data
 
 

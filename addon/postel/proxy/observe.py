@@ -52,14 +52,17 @@ def cause_of(code: str, message: str, heard: bool) -> Cause:
     return Cause.CLOSED
 
 
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
+
+
 def headers(fields: MitmHeaders) -> Headers:
-    """Header fields as text; a folded value (RFC 9112 section 5.2) becomes one line."""
+    """Header fields as text, without control characters: clients refuse a whole answer for one of those."""
     return Headers(tuple((name.decode("latin-1"), _line(value)) for name, value in fields.fields))
 
 
 def _line(value: bytes) -> str:
     text = value.decode("utf-8", "replace")
-    return text if text.isprintable() else " ".join(text.split())
+    return text if text.isprintable() else _CONTROLS.sub(" ", text).strip()
 
 
 def held(method: str, answer: Response) -> bool:

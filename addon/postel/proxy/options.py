@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from postel.settings import Settings
+from postel.settings import Route, Settings
 
 
 def pinned(settings: Settings) -> dict[str, object]:
     """Option values for a reverse proxy in front of `settings.upstream`."""
     upstream = urlsplit(settings.upstream)
-    longest = max(settings.first_byte_timeout, settings.idle_timeout, settings.connect_timeout)
+    timers: tuple[Settings | Route, ...] = (settings, *settings.routes)
+    longest = max(max(t.first_byte_timeout or 0, t.idle_timeout or 0, t.connect_timeout or 0) for t in timers)
     return {
         # The scheme is put on each request: `reverse:https` would bind UDP for QUIC as well.
         "mode": [f"reverse:http://{upstream.netloc}"],

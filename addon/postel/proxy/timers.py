@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
+
+from postel import metrics
+
+logger = logging.getLogger(__name__)
 
 SWEEP = 0.25
 """Seconds between two sweeps, hence how late a timer may fire."""
@@ -57,4 +62,9 @@ class Timers[T: Timed]:
             now = time.monotonic()
             for timed in [timed for timed in self._waiting.values() if timed.deadline <= now]:
                 self.forget(timed)
-                await self._expired(timed)
+                try:
+                    await self._expired(timed)
+                except Exception:
+                    # Without the sweep every later stall would last as long as its client.
+                    metrics.INTERNAL_ERRORS.inc()
+                    logger.exception("a deadline could not be told")

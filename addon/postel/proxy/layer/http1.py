@@ -46,6 +46,9 @@ LINGER = 2.0
 """Seconds an unparsable request may go on after its answer. Closing at once would reset the connection while the client
 still sends, and a reset destroys an answer that was not read yet (RFC 9112 section 9.6)."""
 
+LINGER_UPLOAD = 30.0
+"""As LINGER, for a request that is well-formed and long (nginx: lingering_time)."""
+
 _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
 _SWITCH = re.compile(rb"HTTP/1\.[01] 101[ \r\n]")
@@ -164,6 +167,8 @@ class RescueHttp1Server(Http1Server):
             return
         head = [bytes(line) for line in lines]
         try:
+            if any(line[:1] in b" \t" or b"\r" in line or b"\0" in line for line in head):
+                raise ValueError("a folded line, a bare CR or a NUL in the head")  # RFC 9112 sections 2.2 and 5.2
             request = http1.read_request_head(head)
             if request.http_version not in ("HTTP/1.0", "HTTP/1.1"):
                 raise ValueError(f"unsupported version {request.http_version}")
@@ -195,6 +200,9 @@ class RescueHttp1Server(Http1Server):
             yield commands.CloseConnection(self.conn)
 
     def read_body(self, event: events.Event) -> Commands:
+        if isinstance(event, events.Wakeup):
+            yield commands.CloseConnection(self.conn)
+            return
         got = _read(self.body_reader, self.buf, event)
         if got.data:
             yield ReceiveHttp(RequestData(self.stream_id, got.data))
@@ -210,6 +218,11 @@ class RescueHttp1Server(Http1Server):
             if self.request and self.request.method != "CONNECT":
                 yield ReceiveHttp(RequestEndOfMessage(self.stream_id))
             yield from self.mark_done(request=True)
+
+    def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
+        yield from super().mark_done(request=request, response=response)
+        if self.response_done and not self.request_done:
+            yield commands.RequestWakeup(LINGER_UPLOAD)
 
     def wait(self, event: events.Event) -> Commands:
         if isinstance(event, events.DataReceived) and len(self.buf) > AHEAD_LIMIT:
@@ -264,6 +277,12 @@ class RescueHttp1Client(Http1Client):
         elif got.ended:
             yield ReceiveHttp(ResponseEndOfMessage(self.stream_id))
             yield from self.mark_done(response=True)
+            if self.response_done and not self.request_done:
+                self.state = self.spent
+
+    def spent(self, _event: events.Event) -> Commands:
+        """The answer is whole; bytes after it, or the upstream's leaving, end the connection and nothing else."""
+        yield commands.CloseConnection(self.conn)
 
     def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
         yield from super().mark_done(request=request, response=response)

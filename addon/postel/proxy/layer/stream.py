@@ -89,6 +89,10 @@ class RescueStream(HttpStream):
             # The path of every piece of a stream: what mitmproxy's three generators would do with it, at once.
             self.deadline = time.monotonic() + self._idle
             return iter((SendHttp(event, self.context.client),))  # type: ignore[return-value]
+        if self.connecting and type(event) is RequestData:
+            # It is queued until there is a connection, without bound. Once is not enough: asyncio's StreamReader goes
+            # on reading by itself after a pause of its own.
+            self._rescue.hold_back(self.context.client, stop=True)
         return self._filter(event)
 
     def _streaming(self) -> bool:
@@ -247,8 +251,7 @@ class RescueStream(HttpStream):
             return True
         if size <= REQUEST_HOLD and (not held or self._hold(held - self._held)):
             return False
-        tee = Tee()
-        self.flow.request.stream = tee
+        self.flow.request.stream = Tee(self._hold)
         if held:
             body = bytes(self.request_body_buf)
             self.request_body_buf.clear()
@@ -274,14 +277,10 @@ class RescueStream(HttpStream):
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         self.connecting = True
         self._wait(self._rescue.exchanges[self.flow].connect_timeout)
-        # mitmproxy queues without bound what an upload brings while there is no connection to send it on.
-        uploading = bool(self.flow.request.stream)
-        if uploading:
-            self._rescue.hold_back(self.context.client, stop=True)
         connected = yield from super().make_server_connection()
-        if uploading:
-            self._rescue.hold_back(self.context.client, stop=False)
         self.connecting = False
+        if self.flow.request.stream:
+            self._rescue.hold_back(self.context.client, stop=False)
         self._late = self._late and not connected
         if not self._asked:
             self._rescue.timers.forget(self)

@@ -1,0 +1,187 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postel.core.evidence import Headers
+from postel.core.render import OBEYED_WAIT, Policy, Reply, error_body, fixed_reply, kept, render, seconds
+
+
+def reply(**given_here: Any) -> Reply:
+    """A plain 503; whatever a test is about is given."""
+    told: dict[str, Any] = {
+        "status": 503,
+        "message": "The model server is not available.",
+        "type": "server_error",
+        "code": "service_unavailable",
+        "param": None,
+        "details": {},
+        "keys": ("message", "type", "param", "code", "details"),
+        "fault": "unavailable",
+        "rule": "generic-503",
+        "retryable": True,
+        "wait": 10,
+        "request_id": "mine-1",
+        "upstream": Headers(),
+        "method": "POST",
+        "policy": Policy(),
+    }
+    return render(**told | given_here)
+
+
+def field(answer: Reply, name: str) -> list[str]:
+    return [value for key, value in answer.headers if key == name]
+
+
+def test_an_error_is_one_envelope_with_four_keys_in_order() -> None:
+    assert (
+        b'{"error":{"message":"The model server is not available.","type":"server_error","param":null,'
+        b'"code":"service_unavailable"}}'
+    ) == reply().body
+
+
+def test_its_headers_say_all_a_client_needs_and_nothing_twice() -> None:
+    answer = reply()
+
+    assert {
+        "content-type": "application/json",
+        "content-length": str(len(answer.body)),
+        "x-request-id": "mine-1",
+        "retry-after": "10",
+        "x-should-retry": "true",
+        "cache-control": "no-store",
+    } == dict(answer.headers)
+    assert len(answer.headers) == len(dict(answer.headers))
+
+
+def test_the_length_counts_bytes_and_not_letters() -> None:
+    answer = reply(message="zu gro\xdf \U0001f600")
+
+    assert [str(len(answer.body))] == field(answer, "content-length")
+    assert "zu gro\xdf \U0001f600" == json.loads(answer.body)["error"]["message"]
+
+
+def test_head_has_the_length_and_no_body() -> None:
+    assert (b"", field(reply(), "content-length")) == (
+        (answer := reply(method="HEAD")).body,
+        field(answer, "content-length"),
+    )
+
+
+def test_details_are_sent_where_there_are_some_and_the_dialect_has_them() -> None:
+    assert {"used": 3} == json.loads(reply(details={"used": 3}).body)["error"]["details"]
+    assert "details" not in json.loads(reply(details={"used": 3}, keys=("message", "type", "code")).body)["error"]
+
+
+def test_the_dialect_gives_the_order_of_the_keys() -> None:
+    assert ["code", "message"] == list(json.loads(reply(keys=("code", "message")).body)["error"])
+
+
+@pytest.mark.parametrize(
+    ("retryable", "wait", "should"),
+    [
+        (True, None, "true"),
+        (True, 1, "true"),
+        (True, OBEYED_WAIT, "true"),
+        (True, OBEYED_WAIT + 1, "false"),
+        (False, None, "false"),
+        (False, 5, "false"),
+    ],
+)
+def test_a_client_should_retry_what_can_be_retried_within_a_minute(
+    retryable: bool, wait: int | None, should: str
+) -> None:
+    answer = reply(retryable=retryable, wait=wait)
+
+    assert [should] == field(answer, "x-should-retry")
+    assert ([] if wait is None else [str(wait)]) == field(answer, "retry-after")
+
+
+@pytest.mark.parametrize(("wait", "whole"), [(0.001, 1), (1.0, 1), (1.2, 2), (59.1, 60), (3600, 3600)])
+def test_a_wait_is_rounded_up_to_whole_seconds(wait: float, whole: int) -> None:
+    assert whole == seconds(wait)
+
+
+def test_provenance_names_fault_and_rule_in_headers_and_body() -> None:
+    answer = reply(policy=Policy(provenance=True))
+
+    assert (["unavailable"], ["generic-503"]) == (field(answer, "x-postel-fault"), field(answer, "x-postel-rule"))
+    assert ("unavailable", "generic-503") == (
+        (error := json.loads(answer.body)["error"])["fault"],
+        error["rule"],
+    )
+    assert "rule" not in json.loads(reply(policy=Policy(provenance=True), rule=None).body)["error"]
+
+
+def test_an_upstreams_differing_request_id_moves_aside() -> None:
+    assert ["theirs"] == field(reply(upstream=Headers.of([("X-Request-Id", "theirs")])), "x-upstream-request-id")
+    assert [] == field(reply(upstream=Headers.of([("X-Request-Id", "mine-1")])), "x-upstream-request-id")
+
+
+def test_what_a_client_can_use_is_kept_in_order_and_the_rest_dropped() -> None:
+    upstream = Headers.of(
+        [
+            ("Server", "x"),
+            ("Set-Cookie", "a"),
+            ("WWW-Authenticate", "Bearer"),
+            ("set-cookie", "b"),
+            ("Access-Control-Allow-Origin", "*"),
+            ("x-ratelimit-limit-tokens", "5"),
+            ("X-Internal-Node", "10.0.0.1"),
+        ]
+    )
+
+    assert (
+        ("set-cookie", "a"),
+        ("www-authenticate", "Bearer"),
+        ("set-cookie", "b"),
+        ("access-control-allow-origin", "*"),
+        ("x-ratelimit-limit-tokens", "5"),
+    ) == kept(upstream)
+    assert ("x-internal-node", "10.0.0.1") in kept(upstream, {"x-internal-node"})
+
+
+LIARS = [
+    "Content-Length",
+    "Content-Encoding",
+    "Transfer-Encoding",
+    "Connection",
+    "Content-Type",
+    "Retry-After",
+    "X-Should-Retry",
+    "X-Request-Id",
+    "Cache-Control",
+]
+
+
+@pytest.mark.parametrize("name", LIARS)
+def test_no_setting_brings_back_a_header_that_is_ours_to_say(name: str) -> None:
+    answer = reply(upstream=Headers.of([(name, "theirs")]), policy=Policy(keep_headers={name.lower()}))
+
+    assert "theirs" not in field(answer, name.lower())
+
+
+@pytest.mark.parametrize("name", ["retry-after", "retry-after-ms"])
+def test_a_kept_wait_never_contradicts_the_one_that_is_told(name: str) -> None:
+    """A fault without a wait has none, and retry-after-ms would win over Retry-After in every SDK."""
+    answer = reply(wait=None, upstream=Headers.of([(name, "7")]), policy=Policy(keep_headers={name}))
+
+    assert [] == field(answer, name)
+
+
+def test_the_fixed_reply_needs_no_rules() -> None:
+    answer = fixed_reply("mine-1")
+
+    assert 502 == answer.status
+    assert {"message", "type", "param", "code"} == set(json.loads(answer.body)["error"])
+    assert ["mine-1"] == field(answer, "x-request-id")
+    assert b"" == fixed_reply("mine-1", "HEAD").body
+
+
+@given(st.text(st.characters()))
+def test_any_text_is_sent_as_legal_utf_8_json(text: str) -> None:
+    error = json.loads(error_body({"message": text}).decode("utf-8"))["error"]
+
+    assert text.encode("utf-8", "replace").decode() == error["message"]

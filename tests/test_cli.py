@@ -1,0 +1,154 @@
+"""The command line: verbs, exit codes, and one clear line for each wrong use."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from postel import cli
+from postel.settings import Settings, flag_name
+from tests.imports import ROOT
+
+BROKEN = (
+    "version: 1\npack: acme\nrules:\n  - {id: acme-x, when: {status: 500, message: '^x'}, then: {fault: overloded}}\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("POSTEL_")]:
+        monkeypatch.delenv(name)
+
+
+def call(*argv: str) -> int:
+    """The exit code, however it is given."""
+    try:
+        return cli.main(argv)
+    except SystemExit as ended:
+        return int(ended.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ([], "VERB"),
+        (["fly"], "fly"),
+        (["run"], "--upstream is required"),
+        (["run", "--upstream", "x"], "--upstream: should be a URL"),
+        (["run", "--upstream", "http://a:1", "--listen", "nowhere"], "--listen: should be host:port"),
+        (["run", "--upstream", "http://a:1", "--mode", "sometimes"], "--mode"),
+        (["run", "--upstream", "http://a:1", "--wings"], "--wings"),
+        (["run", "--upstream", "http://a:1", "--idle-timeout", "never"], "--idle-timeout"),
+        (["run", "--upstream", "http://a:1", "--dialect", "klingon"], "klingon"),
+        (["run", "--upstream", "http://a:1", "--config", "/nowhere.yaml"], "/nowhere.yaml: cannot be read"),
+        (["run", "--upstream", "http://a:1", "--rules", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["run", "--upstream", "http://a:1", "--packs", "nonsense"], "nonsense"),
+        (["run", "--upstream", "http://a:1", "--redact", "("], "--redact"),
+        (["run", "--upstream", "http://127.0.0.1:8080"], "call itself"),
+        (["demo", "--serve", "--listen", "nowhere"], "--listen: should be host:port"),
+        (["explain"], "FILE"),
+        (["explain", "/nowhere.txt"], "/nowhere.txt: No such file"),
+        (["explain", "/dev/null"], "--status"),
+        (["check"], "PATH"),
+    ],
+)
+def test_wrong_use_is_one_clear_line_and_exit_2(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = call(*argv)
+
+    out, err = capsys.readouterr()
+    assert (2, "") == (code, out)
+    (line,) = err.splitlines()
+    assert line.startswith("postel")
+    assert says in line
+
+
+def test_each_wrong_setting_gets_a_line_that_names_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "postel.yaml"
+    config.write_text("first_byte_timeout: -1\n", "utf-8")
+    monkeypatch.setenv("POSTEL_IDLE_TIMEOUT", "never")
+
+    assert 2 == call("run", "--upstream", "x", "--config", str(config))
+    lines = capsys.readouterr().err.splitlines()
+    assert {"--upstream", "POSTEL_IDLE_TIMEOUT", f"{config}: first_byte_timeout"} == {
+        line.removeprefix("postel: ").rpartition(": ")[0] for line in lines
+    }
+
+
+def test_a_broken_rule_file_is_told_with_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "acme.yaml"
+    path.write_text(BROKEN, "utf-8")
+
+    assert 2 == call("run", "--upstream", "http://a:1", "--rules", str(path))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{path}:4:" in line
+    assert "overloded" in line
+
+
+def test_check_lists_findings_and_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "acme.yaml"
+    path.write_text(BROKEN, "utf-8")
+
+    assert 1 == call("check", str(path))
+    assert f"{path}:4:" in capsys.readouterr().out
+
+
+def test_explain_prints_the_reply_with_the_settings_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capture = tmp_path / "answer.txt"
+    capture.write_bytes(b'HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n\r\n{"detail":"slow down"}')
+
+    assert 0 == call("explain", str(capture), "--provenance")
+    out, err = capsys.readouterr()
+    assert "" == err
+    body = json.loads(out.splitlines()[-1])
+    assert "rate_limited" == body["error"]["fault"]
+    assert "retry-after: 7" in out
+
+
+def test_explain_reads_standard_input_and_the_clients_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "maximum context length is 4096 tokens, you requested 5000 tokens"
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"messages": [{"role": "user", "content": words}]}), "utf-8")
+    body = json.dumps({"error": {"message": f"cannot read this: {words}"}}).encode()
+
+    def told(*argv: str) -> str:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(body)))
+        assert 0 == call("explain", "-", "--status", "500", *argv)
+        return capsys.readouterr().out
+
+    assert "fault      context_length_exceeded" in told()
+    assert "fault      context_length_exceeded" not in told("--request", str(request))
+
+
+def test_version_names_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == call("version")
+    out = capsys.readouterr().out
+    assert [] == [name for name in ("postel ", "mitmproxy 12.", "Python 3.") if name not in out]
+
+
+@pytest.mark.parametrize("verb", ["run", "demo", "check", "test", "explain", "version"])
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == call(verb, "--help")
+    assert "usage: postel" in capsys.readouterr().out
+
+
+def test_every_setting_is_a_flag_of_run_but_routes(capsys: pytest.CaptureFixture[str]) -> None:
+    call("run", "--help")
+    out = capsys.readouterr().out
+    assert [] == [name for name in Settings.model_fields if name != "routes" and flag_name(name) not in out]
+
+
+def test_python_dash_m_is_the_same_program() -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
+    command = [sys.executable, "-m", "postel", "fly"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+
+    assert (2, "") == (ran.returncode, ran.stdout)
+    assert 1 == len(ran.stderr.splitlines())

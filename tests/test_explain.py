@@ -1,0 +1,82 @@
+import gzip
+
+import pytest
+
+from postel.core.evidence import BODY_LIMIT, Phase, Request
+from postel.explain import CaptureError, capture, explain
+from postel.run import normaliser
+from postel.settings import load
+
+CURL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 7\r\n\r\n"
+BODY = b'{"detail":"queue is full"}'
+
+
+def test_what_curl_prints_is_read_as_it_came() -> None:
+    got = capture(CURL + BODY, Request())
+
+    assert (Phase.RESPONSE, 503, "Service Unavailable", BODY) == (got.phase, got.status, got.reason, got.body)
+    assert ("7", "application/json") == (got.headers.get("retry-after"), got.headers.content_type)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (CURL.replace(b"\r\n", b"\n") + BODY, 503),
+        (b"HTTP/2 503 \nretry-after: 7\n\n" + BODY, 503),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + CURL + BODY, 503),
+        (b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n" + CURL + BODY, 503),
+        (b"HTTP/1.1 503\r\n\r\n", 503),
+        (b"HTTP/1.1 503 X\r\nA: b", 503),
+    ],
+)
+def test_other_spellings_of_a_capture_are_read_too(raw: bytes, status: int) -> None:
+    assert status == capture(raw, Request()).status
+
+
+def test_a_compressed_capture_is_unpacked() -> None:
+    raw = CURL.replace(b"Retry-After", b"Content-Encoding: gzip\r\nRetry-After") + gzip.compress(BODY)
+
+    assert BODY == capture(raw, Request()).body
+
+
+def test_a_body_alone_needs_a_status() -> None:
+    assert (503, BODY) == ((got := capture(BODY, Request(), 503)).status, got.body)
+    assert BODY_LIMIT == len(capture(b"x" * 100_000, Request(), 500).body)
+    with pytest.raises(CaptureError, match="--status"):
+        capture(BODY, Request())
+
+
+@pytest.mark.parametrize("raw", [b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"HTTP/1.1 20 OK\r\n\r\n"])
+def test_a_head_without_a_status_is_refused(raw: bytes) -> None:
+    with pytest.raises(CaptureError, match="no status line"):
+        capture(raw, Request())
+
+
+def lines(raw: bytes) -> list[str]:
+    judge = normaliser(load({"upstream": "http://localhost:1"}, {}))[0]
+    return list(explain(judge, capture(raw, Request()), now=0.0))
+
+
+def test_an_explanation_says_what_was_read_what_was_asked_and_what_is_told() -> None:
+    text = "\n".join(lines(CURL + BODY))
+
+    assert "503 application/json, 26 bytes" in text
+    assert "queue is full" in text
+    assert "reply      503" in text
+    assert "retry-after: 7" in text
+    assert '{"error":{' in text
+
+
+def test_the_winner_is_the_last_rule_that_is_shown() -> None:
+    told = lines(CURL + BODY)
+    (fault,) = [line for line in told if line.startswith("fault ")]
+    (winner,) = [line for line in told if line.startswith("> ")]
+
+    assert f"(rule {winner.split()[1]})" in fault
+    asked = told[told.index("") + 1 : told.index(winner)]
+    assert len(asked) > 10
+    assert [] == [line for line in asked if len(line.split(None, 1)) < 2]  # each with the reason why not
+
+
+def test_a_healthy_answer_is_explained_as_one_that_passes() -> None:
+    assert "none" in lines(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"choices":[]}')[-1]

@@ -1,0 +1,216 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postel.settings import Address, Settings, SettingsError, env_name, flag_name, load
+
+UPSTREAM = {"upstream": "http://engine:8000"}
+
+
+def config(folder: Path, text: str) -> str:
+    path = folder / "postel.yaml"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def refused(flags: dict[str, Any], environ: dict[str, str] | None = None, file: str | None = None) -> list[str]:
+    """The lines that say why."""
+    with pytest.raises(SettingsError) as caught:
+        load(flags, environ or {}, file)
+    return str(caught.value).splitlines()
+
+
+def test_the_defaults_are_those_of_the_design() -> None:
+    got = load(UPSTREAM, {})
+
+    assert (5, 590, 120) == (got.connect_timeout, got.first_byte_timeout, got.idle_timeout)
+    assert "127.0.0.1:8080" == str(got.listen)
+    assert ("openai", "enforce", False, "always") == (got.dialect, got.mode, got.provenance, got.forward_request_id)
+    assert ((), None, "refuse", None) == (got.rules, got.packs, got.rules_invalid, got.max_body)
+
+
+def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
+    file = config(tmp_path, "idle_timeout: 1\nfirst_byte_timeout: 1\nconnect_timeout: 1\n")
+    environ = {"POSTEL_IDLE_TIMEOUT": "2", "POSTEL_FIRST_BYTE_TIMEOUT": "2"}
+
+    got = load({**UPSTREAM, "idle_timeout": "3"}, environ, file)
+
+    assert (3, 2, 1, "enforce") == (got.idle_timeout, got.first_byte_timeout, got.connect_timeout, got.mode)
+
+
+def test_a_list_is_replaced_by_a_nearer_one_and_not_joined(tmp_path: Path) -> None:
+    file = config(tmp_path, "keep_headers: [a, b]\nredact: x\n")
+
+    got = load(UPSTREAM, {"POSTEL_KEEP_HEADERS": "c, D,,"}, file)
+
+    assert (("c", "D"), ("x",)) == (got.keep_headers, got.redact)
+    assert {"c", "d"} == got.keep_lower()
+
+
+def test_the_environment_names_the_file_too_and_a_flag_names_another(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("upstream: http://first:1", "utf-8")
+    second.write_text("upstream: http://second:2", "utf-8")
+
+    assert "http://first:1" == load({}, {"POSTEL_CONFIG": str(first)}).upstream
+    assert "http://second:2" == load({}, {"POSTEL_CONFIG": str(first)}, str(second)).upstream
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    assert "openai" == load(UPSTREAM, {"POSTEL_DIALECT": ""}).dialect
+
+
+def test_every_setting_has_a_variable_and_a_flag() -> None:
+    assert ("POSTEL_IDLE_TIMEOUT", "--idle-timeout") == (env_name("idle_timeout"), flag_name("idle_timeout"))
+    assert [] == [name for name, field in Settings.model_fields.items() if not field.description]
+
+
+@pytest.mark.parametrize(
+    ("given", "upstream"),
+    [
+        ("http://engine:8000", "http://engine:8000"),
+        ("http://engine", "http://engine:80"),
+        ("https://engine/", "https://engine:443"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+        ("HTTP://Engine:1", "http://engine:1"),
+    ],
+)
+def test_an_upstream_is_scheme_host_and_port(given: str, upstream: str) -> None:
+    assert upstream == load({"upstream": given}, {}).upstream
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "engine:8000",
+        "ftp://engine",
+        "http://",
+        "http://engine:0",
+        "http://engine:99999",
+        "http://engine:x",
+        "",
+        "http://engine/v1",
+        "http://engine?x=1",
+        "http://user:secret@engine",
+        "//engine:1",
+        "http://en gine:1",
+    ],
+)
+def test_an_upstream_that_is_none_is_refused_with_its_source(given: str) -> None:
+    (line,) = refused({"upstream": given})
+
+    assert line.startswith("--upstream: ")
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("127.0.0.1:80", Address(host="127.0.0.1", port=80)),
+        ("[::1]:80", Address(host="::1", port=80)),
+        (":0", Address(host="", port=0)),
+        ("localhost:65535", Address(host="localhost", port=65535)),
+    ],
+)
+def test_an_address_to_listen_on(given: str, address: Address) -> None:
+    got = load({**UPSTREAM, "listen": given}, {}).listen
+
+    assert address == got
+    assert given == str(got)
+
+
+@pytest.mark.parametrize("given", ["8080", "localhost", "a:b", "::1:80", "localhost:65536", "localhost:-1", "[x]:1"])
+def test_an_address_that_is_none_is_refused(given: str) -> None:
+    (line,) = refused({**UPSTREAM, "listen": given})
+
+    assert line.startswith("--listen: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(5, 5), ("5", 5), ("0.5", 0.5), ("500ms", 0.5), ("2m", 120), ("1h30m", 5400)]
+)
+def test_a_timeout_is_seconds_or_a_duration(given: object, seconds: float) -> None:
+    assert seconds == load({**UPSTREAM, "idle_timeout": given}, {}).idle_timeout
+
+
+@pytest.mark.parametrize("given", [0, -1, "0", "0s", "soon", "nan", "inf", "1e9", "5 parsecs", "90000", ""])
+def test_a_timeout_that_is_none_is_refused(given: object) -> None:
+    (line,) = refused({**UPSTREAM, "idle_timeout": given})
+
+    assert line.startswith("--idle-timeout: ")
+
+
+@pytest.mark.parametrize(("given", "size"), [("10", 10), (10, 10), ("2k", 2048), ("3M", 3 << 20), ("1g", 1 << 30)])
+def test_a_size_is_bytes_or_a_multiple(given: object, size: int) -> None:
+    assert size == load({**UPSTREAM, "max_body": given}, {}).max_body
+
+
+@pytest.mark.parametrize("given", [0, "0", "-1", "1t", "k", "1.5m"])
+def test_a_size_that_is_none_is_refused(given: object) -> None:
+    assert refused({**UPSTREAM, "max_body": given})
+
+
+def test_the_source_of_a_wrong_value_is_named(tmp_path: Path) -> None:
+    file = config(tmp_path, "mode: sometimes\nroutes: [{path: /x, idle_timeout: -1}, {idle_timeout: 1}]\n")
+
+    lines = refused({"upstream": "x"}, {"POSTEL_IDLE_TIMEOUT": "never"}, file)
+
+    sources = {"--upstream", "POSTEL_IDLE_TIMEOUT"}
+    sources |= {f"{file}: {where}" for where in ("mode", "routes.0.idle_timeout", "routes.1.path")}
+    assert sources == {line.rpartition(": ")[0] for line in lines}
+    assert f"{file}: routes.1.path: is required" in lines
+
+
+def test_without_an_upstream_all_three_ways_to_give_it_are_named() -> None:
+    (line,) = refused({})
+
+    assert all(way in line for way in ("--upstream", "POSTEL_UPSTREAM", "`upstream:`"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("upstreem: http://x:1", "upstreem: there is no such setting"),
+        ("routes: [{path: /x, timeout: 1}]", "timeout: there is no such setting"),
+        ("- a list", "should be a mapping"),
+        ("{broken", "is no YAML"),
+        ("\x00", "is no YAML"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+    file = config(tmp_path, text)
+
+    (line,) = refused(UPSTREAM, {}, file)
+
+    assert line.startswith(f"{file}: ")
+    assert says in line
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.yaml")
+
+    assert [f"{missing}: cannot be read (No such file or directory)"] == refused(UPSTREAM, {}, missing)
+
+
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    assert load(UPSTREAM, {}) == load(UPSTREAM, {}, config(tmp_path, "# nothing yet\n"))
+
+
+def test_a_proxy_in_front_of_itself_is_refused() -> None:
+    (line,) = refused({"upstream": "http://127.0.0.1:8080"})
+
+    assert "call itself" in line
+
+
+def test_routes_come_from_the_file_and_keep_what_they_do_not_say(tmp_path: Path) -> None:
+    file = config(tmp_path, "routes:\n- {path: /v1/slow*, first_byte_timeout: 20m, retry_stale: true}\n")
+
+    (route,) = load(UPSTREAM, {}, file).routes
+
+    assert ("/v1/slow*", 1200, None, True) == (
+        route.path,
+        route.first_byte_timeout,
+        route.idle_timeout,
+        route.retry_stale,
+    )

@@ -398,7 +398,6 @@ def test_error_words_that_the_upstream_echoes_do_not_change_the_verdict(
     assert (quiet.status, quiet.fault, quiet.retryable) == (loud.status, loud.fault, loud.retryable)
 
 
-@pytest.mark.xfail(strict=True, reason="the words are not held against the request when a wait is read from them")
 def test_a_wait_in_echoed_words_is_no_wait() -> None:
     planted = "Please try again in 42s."
 

@@ -103,7 +103,7 @@ def test_no_answer_is_evidence_of_its_cause() -> None:
 
 def test_of_a_streamed_request_what_was_kept_is_seen() -> None:
     flow = tflow.tflow()
-    tee = Tee(limit=5)
+    tee = Tee(lambda _: True, room=5)
     assert [b"abc", b"defg", b""] == [tee(data) for data in (b"abc", b"defg", b"")]
     flow.request.stream = tee
 

@@ -75,7 +75,7 @@ class Normaliser:
         if not terms.retryable and self.rules.faults.base(verdict.fault) not in TELLS_WAIT:
             return None
         told = verdict.retry_after or told_wait(
-            subject.evidence.headers, subject.reading, now, status=subject.evidence.status
+            subject.evidence.headers, subject.reading, now, status=subject.evidence.status, is_echo=subject.is_echo
         )
         if told:
             return seconds(told)

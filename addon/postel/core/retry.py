@@ -6,7 +6,7 @@ wait is told at all is decided by who asks. Called by `normalise`. Pure: the tim
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from postel.core import regex
 from postel.core.body import Reading
@@ -18,16 +18,33 @@ from postel.core.jsontext import MISSING, Json
 __all__ = ["parse_duration", "told_wait"]
 
 
-def told_wait(headers: Headers, reading: Reading, now: float, *, status: int | None = None) -> float | None:
+def _never(_words: str) -> bool:
+    return False
+
+
+def told_wait(
+    headers: Headers,
+    reading: Reading,
+    now: float,
+    *,
+    status: int | None = None,
+    is_echo: Callable[[str], bool] = _never,
+) -> float | None:
     """Seconds the upstream asked for; None if it named no usable wait.
 
     `now` is in seconds since the epoch; dates are held against the upstream's own `Date` where it sent one. Zero,
     negative, unreadable and absurd values (over 366 days) count as not given, and the next place is asked. `status` 429
-    proves that some limit was hit, for upstreams that do not say how much of it remains.
+    proves that some limit was hit, for upstreams that do not say how much of it remains. Words for which `is_echo`
+    holds, and which do not begin the text, are the client's own and say nothing.
     """
     date = headers.get_all("date")
     now = (parse_time(date[0]) if date else None) or now
-    sources = (_headers(headers, now), _fields(reading, now), _buckets(headers, reading, now, status), _prose(reading))
+    sources = (
+        _headers(headers, now),
+        _fields(reading, now),
+        _buckets(headers, reading, now, status),
+        _prose(reading, is_echo),
+    )
     return next((wait for source in sources for wait in source if is_usable(wait)), None)
 
 
@@ -204,7 +221,7 @@ _BARE = regex.compile(
 _CACHED = "cached, "  # Xinference: "(cached, retry after 10.0s)" is how long it remembers the answer
 
 
-def _prose(reading: Reading) -> Iterator[float]:
+def _prose(reading: Reading, is_echo: Callable[[str], bool]) -> Iterator[float]:
     """The words, last of all; and of a page or a text all of it, for the message may be its heading only."""
     texts = [reading.message or ""]
     if reading.kind in ("html", "xml", "text"):
@@ -213,10 +230,15 @@ def _prose(reading: Reading) -> Iterator[float]:
         for sentence in _SENTENCES:
             for match in sentence.finditer(text):
                 wait = _amount(match.group(1) or "")
-                if wait is not None and not text[: match.start()].endswith(_CACHED):
+                if wait is not None and not text[: match.start()].endswith(_CACHED) and not _echoed(match, is_echo):
                     yield wait
         for match in _BARE.finditer(text):
-            yield float(match.group(1) or "0")
+            if not _echoed(match, is_echo):
+                yield float(match.group(1) or "0")
+
+
+def _echoed(match: regex.Match, is_echo: Callable[[str], bool]) -> bool:
+    return match.start() > 0 and is_echo(match.group() or "")
 
 
 def _amount(text: str) -> float | None:

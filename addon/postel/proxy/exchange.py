@@ -6,7 +6,7 @@ flows. Decides nothing. Made by `addon.requestheaders`, read by the other hooks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -29,16 +29,16 @@ class Tee:
     """
 
     may_hold: Callable[[int], bool]
+    room: int = REQUEST_HOLD
     seen: bytearray = field(default_factory=bytearray)
-    _room: int = REQUEST_HOLD
 
     def __call__(self, data: bytes) -> bytes:
-        kept = data[: self._room]
+        kept = data[: self.room]
         if kept and self.may_hold(len(kept)):
             self.seen += kept
-            self._room -= len(kept)
+            self.room -= len(kept)
         else:
-            self._room = 0
+            self.room = 0
         return data
 
 
@@ -72,6 +72,3 @@ class Exchanges:
 
     def get(self, flow: HTTPFlow) -> Exchange | None:
         return self._by_flow.get(flow)
-
-    def __iter__(self) -> Iterator[Exchange]:
-        return iter(self._by_flow.values())

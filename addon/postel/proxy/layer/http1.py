@@ -105,6 +105,10 @@ def _read(reader: TBodyReader, buf: ReceiveBuffer, event: events.Event) -> _Read
             return _Read(b"".join(pieces), ended=got is not None)
 
 
+def _silence() -> Commands:
+    yield from ()
+
+
 class _OneWrite:
     """Keeps a head until the body that is ready with it comes, so that both leave in one write."""
 
@@ -144,6 +148,8 @@ class RescueHttp1Server(Http1Server):
         self._write = _OneWrite(self.conn)
 
     def send(self, event: HttpEvent) -> Commands:
+        if self.state == self.linger:
+            return _silence()  # the refusal was the answer, and our side is closed
         sent = super().send(event)
         if isinstance(event, ResponseHeaders) and not event.end_stream:
             at_once = event.response.stream or event.response.status_code < 200

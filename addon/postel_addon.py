@@ -58,6 +58,7 @@ class PostelScript:
             self.addons[0].use(settings, made)
         else:
             self.addons = [Postel(settings, made)]
+            self.addons[0].keeps_bodies = True  # people look at flows here, and save them
 
 
 def _upstream(modes: list[str]) -> str:

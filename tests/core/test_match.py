@@ -8,9 +8,6 @@ from hypothesis import strategies as st
 from postel.core import jsonpath, regex
 from postel.core.evidence import Cause, End, Evidence, Headers, Phase, Request
 from postel.core.match import (
-    PHASES,
-    TEXTS,
-    VALUES,
     AllOf,
     AnyOf,
     Comparison,
@@ -18,12 +15,12 @@ from postel.core.match import (
     Kind,
     Matches,
     Present,
-    Subject,
     compares,
     compares_header,
     compares_json,
     searches,
 )
+from postel.core.subject import TEXTS, VALUES, Subject
 
 
 def answer(body: object = b"", *, status: int = 500, request: object = None, **fields: Any) -> Subject:
@@ -110,61 +107,10 @@ def test_a_condition_on_what_does_not_exist_holds_only_if_it_asks_for_absence() 
     assert found("message", "^$").match(subject) is None
 
 
-def test_an_empty_body_is_an_empty_text() -> None:
-    assert found("body", "^$").match(answer()) is not None
-    assert found("body", "^$").match(answer(b" ")) is None
-
-
 def test_headers_are_found_in_any_case_and_joined() -> None:
     headers = Headers.of([("X-Kind", "a"), ("x-kind", "b")])
 
     assert compares_header("X-KIND", Equals("a, b")).match(answer(headers=headers)) is not None
-
-
-def test_the_json_key_looks_at_the_document_as_sent() -> None:
-    subject = answer({"detail": json.dumps({"error": {"code": 7}})})
-
-    assert compares_json(jsonpath.compile("detail"), Kind("string")).match(subject) is not None
-    assert compares_json(jsonpath.compile("detail.error.code"), Present(False)).match(subject) is not None
-
-
-def test_a_document_that_is_null_is_not_missing_but_its_values_are() -> None:
-    assert compares_json(jsonpath.compile("@"), Present(False)).match(answer(b"null")) is not None
-
-
-def test_an_event_is_read_through_its_framing_and_searched_as_sent() -> None:
-    event = b': keep-alive\nevent: error\ndata: {"error":{"type":"Overloaded","message":"queue is full"}}\n\n'
-    subject = Subject(Evidence(Phase.EVENT, status=200, body=event, event="error"))
-
-    assert compares("type", Equals("Overloaded")).match(subject) is not None
-    assert compares_json(jsonpath.compile("error.type"), Equals("Overloaded")).match(subject) is not None
-    assert found("message", "^queue is full$").match(subject) is not None
-    assert found("body", "^: keep-alive\nevent: error").match(subject) is not None
-
-
-def test_headers_of_the_head_do_not_speak_for_an_event() -> None:
-    headers = Headers.of([("grpc-message", "deadline exceeded")])
-    subject = Subject(Evidence(Phase.EVENT, status=200, headers=headers, body=b"data: {}\n\n"))
-
-    assert subject.reading.message is None
-
-
-def test_what_came_after_the_last_event_is_text_and_has_no_message() -> None:
-    subject = Subject(Evidence(Phase.END, end=End.BROKEN, body=b'{"error":{"message":"worker 3 lost"}}'))
-
-    assert found("body", "worker 3 lost").match(subject) is not None
-    assert subject.reading.message is None
-
-
-def test_a_dead_socket_is_known_by_its_cause_and_detail() -> None:
-    subject = Subject(Evidence(Phase.TRANSPORT, cause=Cause.TLS, detail="certificate has expired"))
-
-    assert compares("cause", Equals("tls")).match(subject) is not None
-    assert found("detail", "expired").match(subject) is not None
-
-
-def test_every_key_belongs_to_a_phase_and_is_looked_up_somewhere() -> None:
-    assert set(PHASES) == set(VALUES) | set(TEXTS) | {"headers", "json"}
 
 
 # --- searching --------------------------------------------------------------------------------------------------------
@@ -223,23 +169,6 @@ def test_reasons_and_details_are_not_echoes() -> None:
         found("reason", "Slow Down").match(answer(reason="Please Slow Down", request={"prompt": "slow down"}))
         is not None
     )
-
-
-def test_a_condition_is_asked_once_however_many_rules_share_it() -> None:
-    asked: list[object] = []
-
-    class Counting:
-        def match(self, value: object, /) -> dict[str, str] | None:
-            asked.append(value)
-            return None
-
-        def __str__(self) -> str:
-            return "counted"
-
-    subject = answer({"error": {"type": "x"}})
-    for _ in range(3):
-        assert subject.ask(compares("type", Counting())) is None
-    assert ["x"] == asked
 
 
 # --- explaining -------------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from postel.core import jsonpath, regex, template
 from postel.core.evidence import Cause, End, Evidence, Headers, Phase, Request
 from postel.core.fault import BASE, Faults
-from postel.core.match import Condition, Equals, Matches, Subject, compares, compares_json, searches
+from postel.core.match import Condition, Equals, Matches, compares, compares_json, searches
 from postel.core.redact import Redactor
 from postel.core.rules import Alternative, Pack, Rule, RuleGroup, RuleSet, Then, Verdict
+from postel.core.subject import Subject
 
 
 def rule(

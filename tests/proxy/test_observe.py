@@ -40,7 +40,7 @@ CONNECTING = [
 
 @pytest.mark.parametrize(("message", "cause"), CONNECTING)
 def test_why_a_connection_was_not_made_is_read_from_the_words(message: str, cause: Cause) -> None:
-    assert cause is observe.cause_of(ErrorCode.CONNECT_FAILED.name, message, False)
+    assert cause is observe.cause_of(ErrorCode.CONNECT_FAILED.name, message, heard=False)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_why_a_connection_was_not_made_is_read_from_the_words(message: str, caus
 )
 def test_every_other_failure_has_its_cause(code: str, message: str, heard: bool, cause: Cause) -> None:
     assert code in ErrorCode.__members__
-    assert cause is observe.cause_of(code, message, heard)
+    assert cause is observe.cause_of(code, message, heard=heard)
 
 
 def test_an_answer_is_evidence_without_its_coding_and_up_to_the_limit() -> None:

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from postel.core import regex
 from postel.core.evidence import Evidence, Headers, Phase
-from postel.core.match import AllOf, AnyOf, Equals, Kind, Matches, Present, Subject, compares, compares_header, searches
+from postel.core.match import AllOf, AnyOf, Equals, Kind, Matches, Present, compares, compares_header, searches
 from postel.core.rules import Alternative, Rule, Then
+from postel.core.subject import Subject
 from postel.rulefile.lint import hidden
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from postel.core.match import PHASES, TEXTS, VALUES
+from postel.core.subject import PHASES, TEXTS, VALUES
 from postel.rulefile.document import Document
 from postel.rulefile.schema import Condition, PackFile, alternatives
 

@@ -17,6 +17,7 @@ import functools
 import json
 import logging
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -226,6 +227,18 @@ async def listening(handler: Handler, **options: Any) -> AsyncIterator[int]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def memory_below(limit: int) -> Iterator[None]:
+    """Fail if what Python has allocated inside, proxy and test together, ever exceeds `limit` bytes."""
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < limit
 
 
 Scripts = Script | Mapping[str, Script] | Callable[[Received], Script]

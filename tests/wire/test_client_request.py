@@ -6,7 +6,7 @@ import json
 import pytest
 
 from postel.misbehave import End, Received, Script, Step, answer
-from tests.wire.harness import Client, post, request, rig, says, wired
+from tests.wire.harness import Client, listening, memory_below, post, request, rig, says, wired
 
 OK = says(answer("200 OK", '{"ok":1}'))
 TLS_HELLO = bytes.fromhex("160301007a010000760303") + bytes(range(111))
@@ -378,6 +378,39 @@ async def test_a_body_of_any_size_arrives_byte_for_byte(size: int, chunked: bool
 
     assert 200 == got.status
     assert body == wire.engine.received[0].body
+
+
+@wired
+async def test_an_illegal_chunk_in_an_upload_under_way_is_refused_and_the_upstream_let_go() -> None:
+    async with rig(OK) as wire:
+        client = await wire.connect()
+        await client.send(CHUNKED_POST + b"16e360\r\n" + b"x" * 1_500_000 + b"\r\n")
+        await asyncio.sleep(0.05)
+        assert 1 == wire.engine.connections
+        await client.send(b"zz\r\nnonsense\r\n")
+        got = await client.answer()
+        await asyncio.sleep(0.05)
+        assert 1 == wire.engine.gone
+
+    assert (400, "malformed_request") == got.told
+
+
+@wired
+async def test_twenty_megabytes_are_uploaded_without_being_kept() -> None:
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = int((await reader.readuntil(b"\r\n\r\n")).partition(b"content-length: ")[2].split(b"\r\n")[0])
+        while length > 0:
+            length -= len(await reader.read(65_536))
+        writer.write(answer("200 OK", "{}"))
+
+    async with listening(swallow) as port, rig(upstream=f"http://127.0.0.1:{port}") as wire:
+        client = await wire.connect()
+        head, block = post(body=b"").replace(b"content-length: 0", b"content-length: 20000000"), b"x" * 100_000
+        with memory_below(6_000_000):
+            await client.send(head)
+            for _ in range(200):
+                await client.send(block)
+            assert 200 == (await client.answer()).status
 
 
 @wired

@@ -52,6 +52,7 @@ class Cause(StrEnum):
     CONNECT_METHOD = "connect_method"
     REQUEST_HEAD_TOO_LARGE = "request_head_too_large"
     REQUEST_TOO_LARGE = "request_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
 
     BUSY = "busy"
     DRAINING = "draining"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import random
-import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -48,9 +47,6 @@ from postel.settings import Route, Settings
 
 logger = logging.getLogger(__name__)
 
-_UNCLEAN = re.compile(rb"[\r\n\0]+[ \t]*")
-_CLEAN = re.compile(rb"[^\r\n\0]*").fullmatch
-
 
 class Postel:
     """One proxy's worth of state."""
@@ -59,6 +55,7 @@ class Postel:
         self.exchanges = Exchanges()
         self.budget = Budget()
         self.timers: Timers[RescueStream] = Timers(self._expired)
+        self.keeps_bodies = False
         self.options = cast("Options", SimpleNamespace())
         self._layers: dict[str, RescueLayer] = {}
         self.use(settings, normaliser)
@@ -191,8 +188,8 @@ class Postel:
     # What the layer asks ----------------------------------------------------------------------------------------------
 
     def judge(self, flow: HTTPFlow, body: bytes) -> bool:
-        exchange = self.exchanges[flow]
-        if not (exchange.normalised and exchange.enforcing):
+        exchange = self.exchanges.get(flow)
+        if exchange is None or not (exchange.normalised and exchange.enforcing):
             return False
         try:
             reply = self._answer(exchange.normaliser, observe.response(flow, body), exchange.request_id.value)
@@ -203,11 +200,13 @@ class Postel:
             self._replace(flow, exchange, reply)
         return reply is not None
 
-    def hold_back(self, client: Client, *, stop: bool) -> None:
-        handler = _handler(client)
-        io = handler.transports.get(client) if handler else None
-        if io and io.writer:
-            (io.writer.transport.pause_reading if stop else io.writer.transport.resume_reading)()
+    def pause(self, client: Client) -> None:
+        if transport := _transport(client):
+            transport.pause_reading()
+
+    def resume(self, client: Client) -> None:
+        if transport := _transport(client):
+            transport.resume_reading()
 
     def passes(self, flow: HTTPFlow) -> None:
         """Put our request id on the upstream's answer; its own differing one moves aside.
@@ -217,11 +216,6 @@ class Postel:
         exchange, response = self.exchanges.get(flow), flow.response
         if exchange is None or response is None:
             return
-        # RFC 9112 sections 2.2 and 5.2: a bare CR and a folded line are not passed on, each becomes a space.
-        if any(not _CLEAN(value) for _, value in response.headers.fields):
-            response.headers.fields = tuple(
-                (name, _UNCLEAN.sub(b" ", value)) for name, value in response.headers.fields
-            )
         ours, theirs = exchange.request_id.value, response.headers.get("x-request-id")
         if theirs is not None and theirs != ours:
             response.headers["x-upstream-request-id"] = theirs
@@ -239,8 +233,6 @@ class Postel:
             self._failed_inside()
             reply = None
         reply = reply or fixed_reply(request_id, flow.request.method)
-        if exchange:
-            exchange.cause = cause
         return self._replace(flow, exchange, reply)
 
     def refuse(self, cause: Cause, detail: str, request_ids: Sequence[str]) -> http.Response:
@@ -286,8 +278,7 @@ class Postel:
                 if (io := handler.transports.get(server)) and io.handler:
                     io.handler.cancel("connect timeout")
             return
-        io = handler.transports.get(client)
-        if io and io.writer and io.writer.transport.get_write_buffer_size():
+        if (transport := _transport(client)) and transport.get_write_buffer_size():
             # The client is slow to read, and mitmproxy holds the upstream back for it: not the upstream's silence.
             stream.deadline = time.monotonic() + self.exchanges[stream.flow].idle_timeout
             self.timers.watch(stream)
@@ -309,6 +300,13 @@ def _stay_on_http1(request: http.Request) -> None:
 def _handler(client: Client) -> Any:
     """Mitmproxy's ConnectionHandler of this client, None if there is none."""
     return ctx.master.addons.get("proxyserver").connections.get(client.id)
+
+
+def _transport(client: Client) -> Any:
+    """The asyncio transport of a client connection, None if it is gone."""
+    handler = _handler(client)
+    io = handler.transports.get(client) if handler else None
+    return io.writer.transport if io and io.writer else None
 
 
 def _close_leftover(client: Client, closed: Client | Server) -> None:

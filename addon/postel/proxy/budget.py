@@ -1,7 +1,7 @@
 """How much may be held in memory at once.
 
-Owns one number: the bytes held back by all exchanges together. A stream asks before it holds; a refusal means that the
-body passes unexamined from there on, and a metric says so.
+Owns two numbers: the bytes that all exchanges together hold back, and those of one exchange. A stream asks before it
+holds; a refusal means that the body passes unexamined from there on, and a metric says so.
 """
 
 from __future__ import annotations
@@ -30,3 +30,22 @@ class Budget:
 
     def give(self, size: int) -> None:
         self.held -= size
+
+
+@dataclass(slots=True)
+class Held:
+    """What one body of an exchange has taken from the budget. Giving back twice changes nothing."""
+
+    budget: Budget
+    size: int = 0
+
+    def take(self, size: int) -> bool:
+        """Account for `size` more bytes; False if they may not be held."""
+        if not self.budget.take(size):
+            return False
+        self.size += size
+        return True
+
+    def give_back(self) -> None:
+        self.budget.give(self.size)
+        self.size = 0

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 from mitmproxy.http import HTTPFlow
 
-from postel.core.evidence import Cause
 from postel.core.normalise import Normaliser
 from postel.core.render import Reply
 from postel.core.requestid import RequestId
@@ -41,6 +40,11 @@ class Tee:
             self.room = 0
         return data
 
+    def stop(self) -> None:
+        """Keep nothing more, and forget what was kept."""
+        self.room = 0
+        self.seen = bytearray()
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -55,7 +59,6 @@ class Exchange:
     connect_timeout: float
     retry_stale: bool
     reply: Reply | None = None
-    cause: Cause | None = None
 
 
 class Exchanges:

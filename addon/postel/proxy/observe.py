@@ -28,7 +28,7 @@ _CONNECT = (
 _CONNECT_CAUSES = tuple((cause, re.compile(pattern, re.IGNORECASE)) for cause, pattern in _CONNECT)
 
 
-def cause_of(code: str, message: str, heard: bool) -> Cause:
+def cause_of(code: str, message: str, *, heard: bool) -> Cause:
     """The cause behind one of mitmproxy's errors; `heard` says that a response head had come.
 
     `code` is a name of ErrorCode (`proxy/layers/http/_events.py`); the texts are

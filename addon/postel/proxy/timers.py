@@ -59,8 +59,9 @@ class Timers[T: Timed]:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._sweep)
-            now = time.monotonic()
-            for timed in [timed for timed in self._waiting.values() if timed.deadline <= now]:
+            for timed in list(self._waiting.values()):
+                if timed.deadline > time.monotonic():
+                    continue
                 self.forget(timed)
                 try:
                     await self._expired(timed)

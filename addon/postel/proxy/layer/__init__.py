@@ -13,7 +13,7 @@ import time
 from typing import cast
 
 from mitmproxy import connection
-from mitmproxy.proxy import commands, context, events, layer, layers, tunnel
+from mitmproxy.proxy import commands, context, events, layer, server, tunnel
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode
@@ -74,6 +74,8 @@ class RescueLayer(HttpLayer):
         if isinstance(event, events.Start) and self.context.client.alpn in (None, b"", b"http/1.1", b"http/1.0"):
             # super() keeps a connection that is already there, for client playback.
             self.connections[self.context.client] = RescueHttp1Server(self.context.fork(), self._rescue)
+        if isinstance(event, events.ConnectionEvent) and event.connection not in self.connections:
+            return _nothing()  # a connection that was forgotten; mitmproxy would fail to find it
         return cast("Commands", super()._handle_event(event))
 
     def make_stream(self, stream_id: int) -> Commands:
@@ -141,7 +143,11 @@ class RescueLayer(HttpLayer):
         """The client is gone: nothing of its exchanges may be held any longer."""
         for stream in self.streams.values():
             if isinstance(stream, RescueStream):
-                stream.abandon()
+                stream.release()
+
+
+def _nothing() -> Commands:
+    yield from ()
 
 
 def install(nextlayer: layer.NextLayer, rescue: Rescue) -> RescueLayer:
@@ -165,7 +171,9 @@ def install_stock(nextlayer: layer.NextLayer) -> None:
 def check_seams() -> None:
     """Raise SeamError unless mitmproxy has what the classes above replace or call."""
     expected = {
-        http.HttpLayer: ("make_stream", "get_connection", "event_to_child", "register_connection"),
+        http.HttpLayer: ("_handle_event", "make_stream", "get_connection", "event_to_child", "register_connection"),
+        http.HttpClient: ("_handle_event",),
+        server.ConnectionHandler: ("handle_connection", "server_event", "open_connection"),
         http.HttpStream: (
             "check_body_size",
             "make_server_connection",
@@ -177,7 +185,6 @@ def check_seams() -> None:
         ),
         http1.Http1Server: ("read_headers", "read_body", "mark_done", "send"),
         http1.Http1Client: ("read_headers", "read_body", "mark_done", "send"),
-        layers.HttpLayer: ("_handle_event",),
     }
     missing = [
         f"{owner.__name__}.{name}" for owner, names in expected.items() for name in names if not hasattr(owner, name)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import h11
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy.connection import Connection
+from mitmproxy.http import Response
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
@@ -34,7 +35,7 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server, TBodyReader, make_body_reader
 
 from postel.core.evidence import Cause
-from postel.proxy.layer.rescue import Rescue, UpstreamFailure
+from postel.proxy.layer.rescue import RequestBroken, Rescue, UpstreamFailure
 
 HEAD_LIMIT = 64 * 1024
 """Largest head in bytes, either way: twice nginx's default for requests, and what asyncio buffers anyway."""
@@ -45,6 +46,11 @@ AHEAD_LIMIT = 1024 * 1024
 LINGER = 2.0
 """Seconds an unparsable request may go on after its answer. Closing at once would reset the connection while the client
 still sends, and a reset destroys an answer that was not read yet (RFC 9112 section 9.6)."""
+
+CLIENT_LEFT = ErrorCode.CLIENT_DISCONNECTED
+
+HEAD_PATIENCE = 60.0
+"""Seconds a request head may take from its first byte to its last (nginx: client_header_timeout)."""
 
 LINGER_UPLOAD = 30.0
 """As LINGER, for a request that is well-formed and long (nginx: lingering_time)."""
@@ -58,15 +64,16 @@ _MAY_BEGIN_A_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*(?:[ \r\n]|\Z)")
 Commands = layer.CommandGenerator[None]
 
 
-def _head_too_large(buf: ReceiveBuffer) -> bool:
-    return len(buf) > HEAD_LIMIT and not _HEAD_END.search(bytes(buf)[:HEAD_LIMIT])
+def _skip_blank_lines(buf: ReceiveBuffer) -> bytes:
+    """What is in the buffer without empty lines before it.
 
-
-def _skip_blank_lines(buf: ReceiveBuffer) -> None:
-    """RFC 9112 section 2.2: ignore empty lines before a start line. h11's buffer would take one for a whole head."""
+    RFC 9112 section 2.2 has a server ignore them, and h11 would take one for a whole head.
+    """
     data = bytes(buf)
-    if blank := len(data) - len(data.lstrip(b"\r\n")):
-        buf.maybe_extract_at_most(blank)
+    start = data.lstrip(b"\r\n")
+    if len(start) < len(data):
+        buf.maybe_extract_at_most(len(data) - len(start))
+    return start
 
 
 def _could_begin_an_answer(data: bytes) -> bool:
@@ -103,10 +110,6 @@ def _read(reader: TBodyReader, buf: ReceiveBuffer, event: events.Event) -> _Read
             return _Read(b"".join(pieces), problem=f"HTTP/1 protocol error: chunk header over {HEAD_LIMIT} bytes")
         else:
             return _Read(b"".join(pieces), ended=got is not None)
-
-
-def _silence() -> Commands:
-    yield from ()
 
 
 class _OneWrite:
@@ -146,10 +149,21 @@ class RescueHttp1Server(Http1Server):
         super().__init__(context)
         self._rescue = rescue
         self._write = _OneWrite(self.conn)
+        self._closing: commands.RequestWakeup | None = None
+        self._awaiting: commands.RequestWakeup | None = None
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        if isinstance(event, events.Wakeup):
+            return self._woken(event)
+        return super()._handle_event(event)
+
+    def _woken(self, event: events.Wakeup) -> Commands:
+        if event.command is self._closing:
+            yield commands.CloseConnection(self.conn)
+        elif event.command is self._awaiting and self.state == self.read_headers and self.buf:
+            yield from self._give_up(Cause.REQUEST_TIMEOUT, "the request head stopped coming")
 
     def send(self, event: HttpEvent) -> Commands:
-        if self.state == self.linger:
-            return _silence()  # the refusal was the answer, and our side is closed
         sent = super().send(event)
         if isinstance(event, ResponseHeaders) and not event.end_stream:
             at_once = event.response.stream or event.response.status_code < 200
@@ -160,27 +174,29 @@ class RescueHttp1Server(Http1Server):
         if not isinstance(event, events.DataReceived):
             yield from super().read_headers(event)
             return
-        _skip_blank_lines(self.buf)
-        if _head_too_large(self.buf):
-            yield from self._refuse(Cause.REQUEST_HEAD_TOO_LARGE, f"request head over {HEAD_LIMIT} bytes")
+        data = _skip_blank_lines(self.buf)
+        end = _HEAD_END.search(data, 0, HEAD_LIMIT)
+        if not end:
+            if len(data) >= HEAD_LIMIT:
+                yield from self._give_up(Cause.REQUEST_HEAD_TOO_LARGE, f"request head over {HEAD_LIMIT} bytes")
+            elif not _MAY_BEGIN_A_REQUEST.match(data[:64]):
+                # TLS, say. No line end may ever come of it, and the client waits for us.
+                yield from self._give_up(Cause.BAD_REQUEST, f"no HTTP/1 request: {data[:64]!r}")
+            elif data and self._awaiting is None:
+                self._awaiting = commands.RequestWakeup(HEAD_PATIENCE)
+                yield self._awaiting
             return
-        if not _MAY_BEGIN_A_REQUEST.match(start := bytes(self.buf)[:64]):
-            # TLS, say. No line end may ever come of it, and the client waits for us.
-            yield from self._refuse(Cause.BAD_REQUEST, f"no HTTP/1 request: {start!r}")
-            return
-        lines = self.buf.maybe_extract_lines()
-        if not lines:
-            return
-        head = [bytes(line) for line in lines]
+        self._awaiting = None
+        head = [bytes(line) for line in self.buf.maybe_extract_lines() or ()]
         try:
-            if any(line[:1] in b" \t" or b"\r" in line or b"\0" in line for line in head):
+            if any(line[:1] in (b" ", b"\t") or b"\r" in line or b"\0" in line for line in head):
                 raise ValueError("a folded line, a bare CR or a NUL in the head")  # RFC 9112 sections 2.2 and 5.2
             request = http1.read_request_head(head)
             if request.http_version not in ("HTTP/1.0", "HTTP/1.1"):
                 raise ValueError(f"unsupported version {request.http_version}")
             size = http1.expected_http_body_size(request)
         except ValueError as error:
-            yield from self._refuse(Cause.BAD_REQUEST, str(error), head)
+            yield from self._give_up(Cause.BAD_REQUEST, str(error), head)
             return
         self.request = request
         yield ReceiveHttp(RequestHeaders(self.stream_id, request, end_stream=size == 0))
@@ -188,7 +204,8 @@ class RescueHttp1Server(Http1Server):
         self.state = self.read_body
         yield from self.state(event)
 
-    def _refuse(self, cause: Cause, detail: str, head: Sequence[bytes] = ()) -> Commands:
+    def _give_up(self, cause: Cause, detail: str, head: Sequence[bytes] = ()) -> Commands:
+        """Answer what never became a request, and read no further one from this connection."""
         fields = [line.partition(b":") for line in head[1:]]
         ids = [value.strip().decode("latin-1") for name, _, value in fields if name.lower() == b"x-request-id"]
         response = self._rescue.refuse(cause, detail, ids)
@@ -196,30 +213,29 @@ class RescueHttp1Server(Http1Server):
         self.buf = ReceiveBuffer()
         yield commands.SendData(self.conn, http1.assemble_response(response))
         yield commands.CloseTcpConnection(self.conn, half_close=True)
-        yield commands.RequestWakeup(LINGER)
+        yield from self._linger(LINGER)
+
+    def _linger(self, seconds: float) -> Commands:
+        self._closing = commands.RequestWakeup(seconds)
+        yield self._closing
 
     def linger(self, event: events.Event) -> Commands:
-        """The answer is out; swallow what still comes, then close."""
-        if isinstance(event, events.DataReceived):
-            self.buf = ReceiveBuffer()
-        else:
+        """What still comes is no request any more: swallow it, until the client goes or the time is over."""
+        self.buf = ReceiveBuffer()
+        if isinstance(event, events.ConnectionClosed):
             yield commands.CloseConnection(self.conn)
+            yield ReceiveHttp(RequestProtocolError(self.stream_id, "Client disconnected.", CLIENT_LEFT))
 
     def read_body(self, event: events.Event) -> Commands:
-        if isinstance(event, events.Wakeup):
-            yield commands.CloseConnection(self.conn)
-            return
         got = _read(self.body_reader, self.buf, event)
         if got.data:
             yield ReceiveHttp(RequestData(self.stream_id, got.data))
         if got.problem:
-            # mitmproxy closes without a word. Of a client that left (no data in the event) there is nobody to tell.
-            answered = self.response is not None and self.response.status_code >= 200
-            if isinstance(event, events.DataReceived) and not answered:
-                yield from self._refuse(Cause.BAD_REQUEST, got.problem)
+            self.state = self.linger  # where the next request begins cannot be known
+            if isinstance(event, events.ConnectionClosed):
+                yield from self.linger(event)
             else:
-                yield commands.CloseConnection(self.conn)
-            yield ReceiveHttp(RequestProtocolError(self.stream_id, got.problem, ErrorCode.GENERIC_CLIENT_ERROR))
+                yield ReceiveHttp(RequestBroken(self.stream_id, got.problem))
         elif got.ended:
             if self.request and self.request.method != "CONNECT":
                 yield ReceiveHttp(RequestEndOfMessage(self.stream_id))
@@ -228,13 +244,13 @@ class RescueHttp1Server(Http1Server):
     def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
         yield from super().mark_done(request=request, response=response)
         if self.response_done and not self.request_done:
-            yield commands.RequestWakeup(LINGER_UPLOAD)
+            yield from self._linger(LINGER if self.state == self.linger else LINGER_UPLOAD)
 
     def wait(self, event: events.Event) -> Commands:
         if isinstance(event, events.DataReceived) and len(self.buf) > AHEAD_LIMIT:
             yield commands.CloseConnection(self.conn)
             told = "client sent too much before it had its answer"
-            yield ReceiveHttp(RequestProtocolError(self.stream_id, told, ErrorCode.CLIENT_DISCONNECTED))
+            yield ReceiveHttp(RequestProtocolError(self.stream_id, told, CLIENT_LEFT))
             return
         yield from super().wait(event)
 
@@ -256,21 +272,30 @@ class RescueHttp1Client(Http1Client):
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         if isinstance(event, events.DataReceived) and self.request:
-            _skip_blank_lines(self.buf)
-            while _INTERIM.match(data := bytes(self.buf)) and (end := _HEAD_END.search(data)):
+            data = _skip_blank_lines(self.buf)
+            while _INTERIM.match(data) and (end := _HEAD_END.search(data)):
                 self.buf.maybe_extract_at_most(end.end())
-                _skip_blank_lines(self.buf)
-            if _head_too_large(self.buf):
-                yield from self._fail(Cause.HEAD_TOO_LARGE, f"response head over {HEAD_LIMIT} bytes")
+                data = _skip_blank_lines(self.buf)
+            if failure := self._hopeless(data):
+                assert self.stream_id is not None
+                yield commands.CloseConnection(self.conn)
+                yield ReceiveHttp(UpstreamFailure(self.stream_id, *failure))
                 return
-            if not _could_begin_an_answer(bytes(self.buf)[:80]):
-                # No head will ever come of this; waiting for its end would only run into the timer.
-                yield from self._fail(Cause.BAD_HEAD, f"no HTTP/1 answer: {bytes(self.buf)[:60]!r}")
-                return
-            if _SWITCH.match(bytes(self.buf)) and "upgrade" not in self.request.headers:
-                yield from self._fail(Cause.BAD_HEAD, "a switch of protocols that nobody asked for")
-                return
-        yield from super().read_headers(event)
+        for command in super().read_headers(event):
+            if isinstance(command, ReceiveHttp) and isinstance(command.event, ResponseHeaders):
+                _clean(command.event.response)
+            yield command
+
+    def _hopeless(self, data: bytes) -> tuple[Cause, str] | None:
+        """Why no answer will ever come of these bytes; waiting for their end would only run into the timer."""
+        assert self.request
+        if len(data) > HEAD_LIMIT and not _HEAD_END.search(data, 0, HEAD_LIMIT):
+            return Cause.HEAD_TOO_LARGE, f"response head over {HEAD_LIMIT} bytes"
+        if not _could_begin_an_answer(data[:80]):
+            return Cause.BAD_HEAD, f"no HTTP/1 answer: {data[:60]!r}"
+        if _SWITCH.match(data) and "upgrade" not in self.request.headers:
+            return Cause.BAD_HEAD, "a switch of protocols that nobody asked for"
+        return None
 
     def read_body(self, event: events.Event) -> Commands:
         assert self.stream_id is not None
@@ -296,7 +321,13 @@ class RescueHttp1Client(Http1Client):
             self.served += 1
             self.idle_since = time.monotonic()
 
-    def _fail(self, cause: Cause, detail: str) -> Commands:
-        assert self.stream_id is not None
-        yield commands.CloseConnection(self.conn)
-        yield ReceiveHttp(UpstreamFailure(self.stream_id, cause, detail))
+
+_UNCLEAN = re.compile(rb"[\r\n\0]+[ \t]*")
+
+
+def _clean(response: Response) -> None:
+    """A bare CR, a NUL or a folded line is not passed on, each becomes a space (RFC 9112 sections 2.2 and 5.2)."""
+    if _UNCLEAN.search(response.data.reason):
+        response.data.reason = _UNCLEAN.sub(b" ", response.data.reason)
+    if any(map(_UNCLEAN.search, (value for _, value in response.headers.fields))):
+        response.headers.fields = tuple((name, _UNCLEAN.sub(b" ", value)) for name, value in response.headers.fields)

@@ -1,4 +1,4 @@
-"""What the layer asks of the addon, and the one event it adds to mitmproxy's.
+"""What the layer asks of the addon, and the two events it adds to mitmproxy's.
 
 Owns the seam between the protocol stack and the hooks. The layer knows when something must be answered; what to answer
 is the addon's to say, and it asks the core.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from mitmproxy.connection import Client
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.options import Options
+from mitmproxy.proxy.layers.http._base import HttpEvent
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
 from postel.core.evidence import Cause
@@ -31,13 +32,26 @@ class UpstreamFailure(ResponseProtocolError):
         self.cause = cause
 
 
+class RequestBroken(HttpEvent):
+    """The request's body breaks the rules of HTTP/1, and its client is still there.
+
+    No RequestProtocolError: for mitmproxy that is a client that left, and it answers nobody.
+    """
+
+    def __init__(self, stream_id: int, detail: str) -> None:
+        super().__init__(stream_id)
+        self.detail = detail
+
+
 class Rescue(Protocol):
-    """The addon, as the layer sees it. None of these raises."""
+    """The addon, as the layer sees it. None of these raises: an exception inside the layer would hang the client."""
 
     exchanges: Exchanges
     budget: Budget
     timers: Timers[RescueStream]
     max_body: int | None
+    keeps_bodies: bool
+    """Whether request bodies stay with their flows after use, for somebody who looks at them."""
     options: Options
     """A copy of mitmproxy's options that costs an attribute to read; its own deep-copies each value."""
 
@@ -47,8 +61,11 @@ class Rescue(Protocol):
     def passes(self, flow: HTTPFlow) -> None:
         """The upstream's answer, held until now, goes to the client after all."""
 
-    def hold_back(self, client: Client, *, stop: bool) -> None:
-        """Stop reading from a client, or go on."""
+    def pause(self, client: Client) -> None:
+        """Read no more from a client for now."""
+
+    def resume(self, client: Client) -> None:
+        """Read from a client again."""
 
     def refuse(self, cause: Cause, detail: str, request_ids: Sequence[str]) -> Response:
         """The answer to a request that never became a flow; `request_ids` are its X-Request-Id values."""

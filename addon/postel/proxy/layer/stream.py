@@ -1,8 +1,8 @@
 """One exchange inside mitmproxy's HTTP layer, with the failures that hooks cannot answer.
 
-Owns, for one request: turning an error that mitmproxy would tell in HTML (or not at all) into our answer, how much of a
-body is held and when it is let go, its deadlines, and the one repeat on a stale connection. Knows no fault and no rule:
-it names a cause and asks `Rescue`. Made by `layer.RescueLayer`.
+Owns, for one request: turning an error that mitmproxy would tell in HTML (or not at all) into our answer, its
+deadlines, and the one repeat on a stale connection; what is held of its bodies is `holding`'s. Knows no fault and no
+rule: it names a cause and asks `Rescue`. Made by `layer.RescueLayer`.
 
 `handle_event` filters the commands of mitmproxy's own `HttpStream`, which is sound because replies to commands come
 back as events and never through the generator. `_handle_event` sees the events first; it is the one that mitmproxy may
@@ -12,13 +12,14 @@ pause, so everything that waits for a connection happens there.
 from __future__ import annotations
 
 import time
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from mitmproxy import flow as mflow
-from mitmproxy.net.http.http1 import expected_http_body_size
+from mitmproxy import http
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import DropStream, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http import DropStream, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -30,11 +31,11 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseHeaders,
     ResponseProtocolError,
 )
-from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHeadersHook, HttpResponseHeadersHook
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
-from postel.core.evidence import BODY_LIMIT, Cause
-from postel.proxy.exchange import REQUEST_HOLD, Tee
-from postel.proxy.layer.rescue import Rescue, UpstreamFailure
+from postel.core.evidence import Cause
+from postel.proxy.layer.holding import REQUEST_OVER_LIMIT, HoldingStream
+from postel.proxy.layer.rescue import RequestBroken, Rescue, UpstreamFailure
 from postel.proxy.observe import cause_of
 
 if TYPE_CHECKING:
@@ -57,30 +58,37 @@ REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that may be sent twice; a POST may bill twice (RFC 9110 section 9.2.2)."""
 
 
-UNLIMITED = 1 << 62
+class Upstream(IntEnum):
+    """How far the upstream has come. It only ever goes on."""
+
+    UNASKED = 0
+    ASKED = 1  # it has our request head
+    HEARD = 2  # its response head came
+    IGNORED = 3  # what still comes no longer counts
 
 
-class RescueStream(HttpStream):
+class Told(IntEnum):
+    """How far the client's answer has come. It only ever goes on."""
+
+    NOTHING = 0
+    HEAD = 1
+    ALL = 2
+
+
+class RescueStream(HoldingStream):
     """See the module. `deadline` is on the monotonic clock and is read by `proxy.timers`."""
 
     def __init__(self, context: Context, stream_id: int, parent: RescueLayer, rescue: Rescue) -> None:
-        super().__init__(context, stream_id)
+        super().__init__(context, stream_id, rescue)
+        self.parent = parent
         self.deadline = 0.0
         self.connecting = False
-        self.parent = parent
-        self._rescue = rescue
-        self._limit = rescue.max_body or UNLIMITED
-        self._asked = False  # the upstream got our request head
-        self._heard = False  # a response head came
-        self._head_sent = False  # the client got a final response head
-        self._ended = False  # the client got a whole answer
-        self._deaf = False  # what still comes from the upstream no longer counts
+        self._upstream = Upstream.UNASKED
+        self._told = Told.NOTHING
         self._repeated = False
         self._late = False  # the connect timer fired
         self._idle = 0.0
-        self._held = 0
         self._uploaded = 0
-        self._downloaded = 0
 
     # What leaves ------------------------------------------------------------------------------------------------------
 
@@ -92,7 +100,7 @@ class RescueStream(HttpStream):
         if self.connecting and type(event) is RequestData:
             # It is queued until there is a connection, without bound. Once is not enough: asyncio's StreamReader goes
             # on reading by itself after a pause of its own.
-            self._rescue.hold_back(self.context.client, stop=True)
+            self._rescue.pause(self.context.client)
         return self._filter(event)
 
     def _streaming(self) -> bool:
@@ -107,7 +115,7 @@ class RescueStream(HttpStream):
             if isinstance(command, SendHttp) and type(command.event) is not ResponseData:
                 yield from self._send(command)
             elif isinstance(command, DropStream):
-                self._release()
+                self.release()
                 yield command
             else:
                 yield command
@@ -115,150 +123,107 @@ class RescueStream(HttpStream):
     def _send(self, command: SendHttp) -> Commands:
         event = command.event
         if isinstance(event, ResponseProtocolError) and command.connection is self.context.client:
-            if event.code in NOBODY_LISTENS:
+            if event.code in NOBODY_LISTENS or self._told is Told.HEAD:
                 yield command
-            elif self._ended:
-                pass  # the upstream's later troubles are nobody's business
-            elif self._head_sent:
-                yield command
-            else:
+            elif self._told is Told.NOTHING:
                 yield from self._answer(event)
-            return
+            return  # after a whole answer the upstream's later troubles are nobody's business
         if isinstance(event, ResponseHeaders):
-            self._head_sent = event.response.status_code >= 101  # mitmproxy's own 100 Continue is no answer
-            if self._head_sent and self.client_state != self.state_done:
-                # The upstream answered before it had the whole request. The client may still be sending; it reads the
-                # answer, and the connection ends with the request (RFC 9112 section 9.3).
-                event.response.headers["connection"] = "close"
+            if event.response.status_code >= 101:  # mitmproxy's own 100 Continue is no answer
+                self._told = Told.HEAD
+                self._close_after_early(event.response)
         elif isinstance(event, ResponseEndOfMessage):
-            if self._ended:
+            if self._told is Told.ALL:
                 return
-            self._ended = True
+            self._told = Told.ALL
         elif isinstance(event, RequestHeaders | RequestData | RequestEndOfMessage):
-            self._asked = True
-            if not self._ended:  # after a switch of protocols there is nothing more to wait for
-                self._wait(self._rescue.exchanges[self.flow].first_byte_timeout)
+            self._upstream = max(self._upstream, Upstream.ASKED)
+            if self._told is not Told.ALL:  # after a switch of protocols there is nothing more to wait for
+                self._wait_for_upstream()
         yield command
 
     def _answer(self, error: ResponseProtocolError) -> Commands:
-        cause = (
-            error.cause if isinstance(error, UpstreamFailure) else cause_of(error.code.name, error.message, self._heard)
-        )
+        if isinstance(error, UpstreamFailure):
+            cause = error.cause
+        else:
+            cause = cause_of(error.code.name, error.message, heard=self._upstream >= Upstream.HEARD)
         if cause is Cause.BAD_REQUEST and self.flow.request.method == "CONNECT":
             cause = Cause.CONNECT_METHOD
         if self._late:
             cause = Cause.CONNECT_TIMEOUT
         response = self._rescue.answer(self.flow, cause, error.message, bytes(self.response_body_buf))
         self._rescue.timers.forget(self)
-        self._head_sent = self._ended = True
-        if self.client_state != self.state_done:
-            response.headers["connection"] = "close"
-        content = response.raw_content
-        client = self.context.client
+        self._told = Told.ALL
+        self._close_after_early(response)
+        content, client = response.raw_content, self.context.client
         yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=not content), client)
         if content:
             yield SendHttp(ResponseData(self.stream_id, content), client)
         yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
 
+    def _close_after_early(self, response: http.Response) -> None:
+        """An answer before the end of the request is the connection's last (RFC 9112 section 9.3)."""
+        if self.client_state != self.state_done:
+            response.headers["connection"] = "close"
+
     # What arrives -----------------------------------------------------------------------------------------------------
 
     def _handle_event(self, event: events.Event) -> Commands:
-        if self._deaf and isinstance(event, ResponseData | ResponseEndOfMessage | ResponseProtocolError):
-            return
         if type(event) is ResponseData:
             yield from self._response_data(event)
             return
         if isinstance(event, events.Wakeup):
             yield from self._expired()
             return
+        if (yield from self._taken_from_client(event)) or (yield from self._taken_from_upstream(event)):
+            return
+        yield from super()._handle_event(event)
+        if isinstance(event, RequestHeaders) and self.client_state == self.state_consume_request_body:
+            self._wait_for_upload()
+        elif isinstance(event, ResponseEndOfMessage) and self.client_state == self.state_stream_request_body:
+            # mitmproxy ends the answer only when the request has ended too; the client need not wait for that.
+            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    def _taken_from_client(self, event: events.Event) -> layer.CommandGenerator[bool]:
+        """Deal with what the client does wrong; False leaves the event to mitmproxy."""
+        if isinstance(event, RequestBroken):
+            if self._told is Told.NOTHING and self.client_state != self.state_errored:
+                yield from self._fail(Cause.BAD_REQUEST, event.detail)
+            return True
+        if isinstance(event, RequestData) and self.client_state != self.state_errored:
+            self._uploaded += len(event.data)
+            if self._uploaded > self._limit:
+                yield from self._fail(Cause.REQUEST_TOO_LARGE, REQUEST_OVER_LIMIT)
+                return True
+            if self._upstream is Upstream.UNASKED:
+                self._wait_for_upload()
+        return False
+
+    def _taken_from_upstream(self, event: events.Event) -> layer.CommandGenerator[bool]:
+        """Keep the timers, and deal with what is stale or no longer wanted; False leaves the event to mitmproxy."""
+        if isinstance(event, ResponseEndOfMessage | ResponseProtocolError) and self._upstream is Upstream.IGNORED:
+            return True
         if isinstance(event, ResponseHeaders):
-            self._heard = True
+            self._upstream = Upstream.HEARD
             self._idle = self._rescue.exchanges[self.flow].idle_timeout
             self._wait(self._idle)
         elif isinstance(event, ResponseEndOfMessage):
             self._rescue.timers.forget(self)
-        elif isinstance(event, RequestData):
-            self._uploaded += len(event.data)
-            if self._uploaded > self._limit and self.client_state != self.state_errored:
-                yield from self._fail(Cause.REQUEST_TOO_LARGE, "request body over the limit")
-                self.client_state = self.state_errored
-                return
         elif isinstance(event, ResponseProtocolError) and self._stale(event):
             yield from self._repeat()
-            return
-        yield from super()._handle_event(event)
-        if isinstance(event, ResponseEndOfMessage) and self.client_state == self.state_stream_request_body:
-            # mitmproxy ends the answer only when the request has ended too; the client need not wait for that.
-            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+            return True
+        return False
 
     def _response_data(self, event: ResponseData) -> Commands:
         self.deadline = time.monotonic() + self._idle
-        self._downloaded += len(event.data)
-        if self._downloaded > self._limit and not self._head_sent:
-            yield from self._fail(Cause.ANSWER_TOO_LARGE, "answer body over the limit")
+        if self._upstream is Upstream.IGNORED:
             return
         if self._streaming():
             yield SendHttp(event, self.context.client)
-            return
-        if self.server_state != self.state_consume_response_body:
+        elif self.server_state != self.state_consume_response_body:
             yield from super()._handle_event(event)
-            return
-        room = BODY_LIMIT - len(self.response_body_buf)
-        if len(event.data) <= room and self._hold(len(event.data)):
-            yield from super()._handle_event(event)
-            return
-        assert self.flow.response
-        held = bytes(self.response_body_buf)
-        self.response_body_buf.clear()
-        if self.flow.response.status_code >= 400 and self._rescue.judge(self.flow, held + event.data[: max(room, 0)]):
-            # An error is judged by what fits; whatever follows would be thrown away.
-            self._deaf = True
-            yield from self._cancel("answer body over the hold limit")
-            self.response_body_buf += self.flow.response.raw_content or b""
-            yield from super()._handle_event(ResponseEndOfMessage(self.stream_id))
-            return
-        self._let_go()
-        self.flow.response.stream = True
-        self._rescue.passes(self.flow)
-        yield from self.start_response_stream()
-        for data in (held, event.data):
-            if data:
-                yield from super()._handle_event(ResponseData(self.stream_id, data))
-
-    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
-        """Replaces mitmproxy's option-driven check: refuse what is over `max_body`, stop holding a large request.
-
-        True stops the exchange. Called with the head, and again for each piece of a request body held.
-        """
-        if not request:
-            assert self.flow.response
-            if (
-                self._limit is not UNLIMITED
-                and not self.response_body_buf
-                and self._announced(self.flow.response) > self._limit
-            ):
-                yield HttpResponseHeadersHook(self.flow)
-                yield from self._fail(Cause.ANSWER_TOO_LARGE, "answer body over the limit")
-                self.client_state = self.server_state = self.state_errored
-                return True
-            return False
-        held = len(self.request_body_buf)
-        size = held or (self._announced(None) if "content-length" in self.flow.request.headers else 0)
-        if not held and size > self._limit:
-            yield HttpRequestHeadersHook(self.flow)
-            yield from self._fail(Cause.REQUEST_TOO_LARGE, "request body over the limit")
-            self.client_state = self.state_errored
-            return True
-        if size <= REQUEST_HOLD and (not held or self._hold(held - self._held)):
-            return False
-        self.flow.request.stream = Tee(self._hold)
-        if held:
-            body = bytes(self.request_body_buf)
-            self.request_body_buf.clear()
-            self._let_go()
-            yield from self.start_request_stream()
-            yield from super()._handle_event(RequestData(self.stream_id, body))
-        return False
+        else:
+            yield from self._hold(event)
 
     # Deadlines --------------------------------------------------------------------------------------------------------
 
@@ -266,23 +231,34 @@ class RescueStream(HttpStream):
         self.deadline = time.monotonic() + seconds
         self._rescue.timers.watch(self)
 
+    def _wait_for_upload(self) -> None:
+        self._wait(self._rescue.exchanges[self.flow].idle_timeout)
+
+    def _wait_for_upstream(self) -> None:
+        """The upstream's time begins when it has the whole request; until then the client is waited for."""
+        if self.client_state == self.state_stream_request_body:
+            self._wait_for_upload()
+        else:
+            self._wait(self._rescue.exchanges[self.flow].first_byte_timeout)
+
     def _expired(self) -> Commands:
-        if self.deadline > time.monotonic() or self._ended:
+        if self.deadline > time.monotonic() or self._told is Told.ALL:
             return
-        if not self._heard:
+        if self._upstream >= Upstream.HEARD:
+            yield from self._fail(Cause.BODY_TIMEOUT, "the response body stopped coming")
+        elif self.client_state == self.state_done:
             yield from self._fail(Cause.HEAD_TIMEOUT, "no response head in time")
         else:
-            yield from self._fail(Cause.BODY_TIMEOUT, "the response body stopped coming")
+            yield from self._fail(Cause.REQUEST_TIMEOUT, "the request body stopped coming")
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         self.connecting = True
         self._wait(self._rescue.exchanges[self.flow].connect_timeout)
         connected = yield from super().make_server_connection()
         self.connecting = False
-        if self.flow.request.stream:
-            self._rescue.hold_back(self.context.client, stop=False)
+        self._rescue.resume(self.context.client)
         self._late = self._late and not connected
-        if not self._asked:
+        if self._upstream is Upstream.UNASKED:
             self._rescue.timers.forget(self)
         return connected
 
@@ -290,29 +266,33 @@ class RescueStream(HttpStream):
         """The connect timer fired; whoever calls this also cancels the attempt, which then surfaces as an error."""
         self._late = True
 
-    # Failing, repeating, holding --------------------------------------------------------------------------------------
+    # Failing, repeating -----------------------------------------------------------------------------------------------
 
     def _fail(self, cause: Cause, detail: str) -> Commands:
+        """End the exchange: our answer if nothing was sent, else a closed connection."""
         yield from self._cancel(detail)
         if not self.flow.error:
             self.flow.error = mflow.Error(detail)
             yield HttpErrorHook(self.flow)
         self.flow.live = False
         yield SendHttp(UpstreamFailure(self.stream_id, cause, detail), self.context.client)
-        self.server_state = self.state_errored
+        self.client_state = self.server_state = self.state_errored
         yield DropStream(self.stream_id)
+
+    def _ignore_upstream(self, detail: str) -> Commands:
+        self._upstream = Upstream.IGNORED
+        yield from self._cancel(detail)
 
     def _cancel(self, detail: str) -> Commands:
         """Close the upstream connection, so that the engine stops generating."""
         self._rescue.timers.forget(self)
-        if self._asked and self.context.server in self.parent.connections:
+        if self._upstream >= Upstream.ASKED and self.context.server in self.parent.connections:
             yield SendHttp(RequestProtocolError(self.stream_id, detail, ErrorCode.CANCEL), self.context.server)
 
     def _stale(self, error: ResponseProtocolError) -> bool:
         """Whether the upstream had closed the reused connection, not one answer byte came, and a repeat is allowed."""
         return (
-            self._asked
-            and not self._heard
+            self._upstream is Upstream.ASKED
             and not self._repeated
             and error.message == "server closed connection"  # `_http1.py` has other words where bytes came
             and self.parent.was_reused(self.context.server)
@@ -323,7 +303,7 @@ class RescueStream(HttpStream):
 
     def _repeat(self) -> Commands:
         self._repeated = True
-        self._asked = False
+        self._upstream = Upstream.UNASKED
         if not (yield from self.make_server_connection()):
             return
         request = self.flow.request
@@ -334,28 +314,7 @@ class RescueStream(HttpStream):
             yield SendHttp(RequestData(self.stream_id, content), server)
         yield SendHttp(RequestEndOfMessage(self.stream_id), server)
 
-    def _announced(self, response: object) -> int:
-        """The body's size as its head announces it, 0 where it does not."""
-        try:
-            size = expected_http_body_size(self.flow.request, self.flow.response if response else None)
-        except ValueError:
-            return 0
-        return max(size or 0, 0)
-
-    def _hold(self, size: int) -> bool:
-        if not self._rescue.budget.take(size):
-            return False
-        self._held += size
-        return True
-
-    def _let_go(self) -> None:
-        self._rescue.budget.give(self._held)
-        self._held = 0
-
-    def _release(self) -> None:
-        self._let_go()
+    def release(self) -> None:
+        """Give back what is held; the exchange is over, or its client is gone."""
+        super().release()
         self._rescue.timers.forget(self)
-
-    def abandon(self) -> None:
-        """The client connection is gone: give back what was held."""
-        self._release()

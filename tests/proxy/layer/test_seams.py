@@ -1,5 +1,6 @@
 import pytest
-from mitmproxy.proxy.layers.http import HttpStream
+from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
+from mitmproxy.proxy.layers.http._http1 import Http1Server
 
 from postel.proxy.layer import SeamError, check_seams
 
@@ -8,8 +9,17 @@ def test_the_installed_mitmproxy_is_the_one_this_was_written_against() -> None:
     check_seams()
 
 
-def test_another_mitmproxy_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(HttpStream, "make_server_connection")
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (HttpStream, "make_server_connection"),
+        (HttpLayer, "register_connection"),
+        (HttpLayer, "event_to_child"),
+        (Http1Server, "read_headers"),
+    ],
+)
+def test_another_mitmproxy_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+    monkeypatch.delattr(owner, name)
 
-    with pytest.raises(SeamError, match=r"HttpStream\.make_server_connection.*mitmproxy>=12"):
+    with pytest.raises(SeamError, match=rf"{owner.__name__}\.{name}.*mitmproxy>=12"):
         check_seams()

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import h11
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy.connection import Connection
-from mitmproxy.http import Response
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
@@ -57,6 +56,7 @@ LINGER_UPLOAD = 30.0
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
+_UNCLEAN = re.compile(rb"\0|\r?\n[ \t]+|\r(?!\n)")
 _SWITCH = re.compile(rb"HTTP/1\.[01] 101[ \r\n]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] +[1-9]\d\d(?!\d)")
 _MAY_BEGIN_A_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*(?:[ \r\n]|\Z)")
@@ -271,19 +271,32 @@ class RescueHttp1Client(Http1Client):
         return self._write.join(sent)
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
-        if isinstance(event, events.DataReceived) and self.request:
+        if not (isinstance(event, events.DataReceived) and self.request):
+            return super().read_headers(event)
+        data = _skip_blank_lines(self.buf)
+        while _INTERIM.match(data) and (end := _HEAD_END.search(data)):
+            self.buf.maybe_extract_at_most(end.end())
             data = _skip_blank_lines(self.buf)
-            while _INTERIM.match(data) and (end := _HEAD_END.search(data)):
-                self.buf.maybe_extract_at_most(end.end())
-                data = _skip_blank_lines(self.buf)
-            if failure := self._hopeless(data):
-                assert self.stream_id is not None
-                yield commands.CloseConnection(self.conn)
-                yield ReceiveHttp(UpstreamFailure(self.stream_id, *failure))
-                return
+        if failure := self._hopeless(data):
+            return self._give_up(*failure)
+        end = _HEAD_END.search(data)
+        if end and _UNCLEAN.search(data, 0, end.start() + 1):
+            return self._cleaned(event)
+        return super().read_headers(event)
+
+    def _give_up(self, cause: Cause, detail: str) -> Commands:
+        assert self.stream_id is not None
+        yield commands.CloseConnection(self.conn)
+        yield ReceiveHttp(UpstreamFailure(self.stream_id, cause, detail))
+
+    def _cleaned(self, event: events.ConnectionEvent) -> Commands:
+        """A bare CR, a NUL or a folded line is not passed on, each becomes a space (RFC 9112 sections 2.2 and 5.2)."""
         for command in super().read_headers(event):
             if isinstance(command, ReceiveHttp) and isinstance(command.event, ResponseHeaders):
-                _clean(command.event.response)
+                response = command.event.response
+                response.data.reason = _UNCLEAN.sub(b" ", response.data.reason)
+                fields = response.headers.fields
+                response.headers.fields = tuple((name, _UNCLEAN.sub(b" ", value)) for name, value in fields)
             yield command
 
     def _hopeless(self, data: bytes) -> tuple[Cause, str] | None:
@@ -320,14 +333,3 @@ class RescueHttp1Client(Http1Client):
         if response:
             self.served += 1
             self.idle_since = time.monotonic()
-
-
-_UNCLEAN = re.compile(rb"[\r\n\0]+[ \t]*")
-
-
-def _clean(response: Response) -> None:
-    """A bare CR, a NUL or a folded line is not passed on, each becomes a space (RFC 9112 sections 2.2 and 5.2)."""
-    if _UNCLEAN.search(response.data.reason):
-        response.data.reason = _UNCLEAN.sub(b" ", response.data.reason)
-    if any(map(_UNCLEAN.search, (value for _, value in response.headers.fields))):
-        response.headers.fields = tuple((name, _UNCLEAN.sub(b" ", value)) for name, value in response.headers.fields)

@@ -87,6 +87,7 @@ class RescueStream(HoldingStream):
         self._told = Told.NOTHING
         self._repeated = False
         self._late = False  # the connect timer fired
+        self._client_paused = False
         self._idle = 0.0
         self._uploaded = 0
 
@@ -101,6 +102,7 @@ class RescueStream(HoldingStream):
             # It is queued until there is a connection, without bound. Once is not enough: asyncio's StreamReader goes
             # on reading by itself after a pause of its own.
             self._rescue.pause(self.context.client)
+            self._client_paused = True
         return self._filter(event)
 
     def _streaming(self) -> bool:
@@ -175,11 +177,17 @@ class RescueStream(HoldingStream):
         if isinstance(event, events.Wakeup):
             yield from self._expired()
             return
-        if (yield from self._taken_from_client(event)) or (yield from self._taken_from_upstream(event)):
+        if isinstance(event, RequestData | RequestBroken):
+            if (yield from self._taken_from_client(event)):
+                return
+        elif isinstance(event, ResponseHeaders | ResponseEndOfMessage | ResponseProtocolError) and (
+            yield from self._taken_from_upstream(event)
+        ):
             return
         yield from super()._handle_event(event)
         if isinstance(event, RequestHeaders) and self.client_state == self.state_consume_request_body:
-            self._wait_for_upload()
+            if not event.end_stream:
+                self._wait_for_upload()
         elif isinstance(event, ResponseEndOfMessage) and self.client_state == self.state_stream_request_body:
             # mitmproxy ends the answer only when the request has ended too; the client need not wait for that.
             yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
@@ -256,7 +264,9 @@ class RescueStream(HoldingStream):
         self._wait(self._rescue.exchanges[self.flow].connect_timeout)
         connected = yield from super().make_server_connection()
         self.connecting = False
-        self._rescue.resume(self.context.client)
+        if self._client_paused:
+            self._client_paused = False
+            self._rescue.resume(self.context.client)
         self._late = self._late and not connected
         if self._upstream is Upstream.UNASKED:
             self._rescue.timers.forget(self)

@@ -3,7 +3,8 @@
     cli, run -> proxy -> core <- rulefile <- cli, run
 
 cli, run and the verbs that are modules of their own may import every part. The leaves (metrics, journal, settings and
-the like) know core's types and each other's not at all. A failure here says where the code belongs.
+the like) know core's types and each other's not at all; settings also reads its file with rulefile's reader. A failure
+here says where the code belongs.
 """
 
 import ast
@@ -59,7 +60,8 @@ PARTS = {
     "journal": may("core", "", LEAF),
     "metrics": may("core", "prometheus_client", LEAF),
     "admin": may("core", "prometheus_client", LEAF),
-    "settings": may("core", "pydantic yaml", LEAF),
+    # One reader for all YAML of a user, or `admin: off` is false in one file and a text in the other.
+    "settings": may("core rulefile", "pydantic", f"{LEAF}; the reading of YAML is rulefile's"),
     "misbehave": may("core", "", LEAF),
     **dict.fromkeys(EDGES.split(), may(f"core rulefile proxy {LEAVES} {EDGES}", "", EDGE)),
 }
@@ -117,6 +119,8 @@ def test_each_module_imports_only_what_its_part_may() -> None:
         ("postel.proxy.addon", "from mitmproxy import proxy", "only postel.proxy.layer"),
         ("postel.proxy.addon", "from mitmproxy.proxy import events", "only postel.proxy.layer"),
         ("postel.metrics", "from postel.settings import Settings", "a leaf"),
+        ("postel.settings", "import yaml", "the reading of YAML is rulefile's"),
+        ("postel.settings", "from postel.proxy.addon import Postel", "a leaf"),
         ("postel.cli", "from mitmproxy.http import HTTPFlow", "known to proxy alone"),
         ("postel.novelty", "import json", "does not say yet"),
         ("postel", "from postel.core.fault import Faults", "only names its version"),
@@ -134,6 +138,7 @@ def test_an_import_against_the_grain_is_told_where_it_belongs(module: str, sourc
     [
         ("postel.core.body", "import json, re2\nfrom postel.core.fault import Faults"),
         ("postel.rulefile.load", "import os, yaml\nfrom postel.core import rules"),
+        ("postel.settings", "from postel.rulefile import yaml"),
         ("postel.proxy.layer", "from mitmproxy.proxy import events"),
         ("postel.proxy.layer.stream", "from mitmproxy.proxy.layers import http"),
         (

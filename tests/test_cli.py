@@ -53,6 +53,10 @@ def call(*argv: str) -> int:
         (["explain"], "FILE"),
         (["explain", "/nowhere.txt"], "/nowhere.txt: No such file"),
         (["explain", "/dev/null"], "--status"),
+        (["explain", "/dev/null", "--status", "99"], "--status: '99' is no status; it should be 100 to 999"),
+        (["explain", "/dev/null", "--status", "99999"], "--status: '99999' is no status"),
+        (["explain", "/dev/null", "--status", "ok"], "--status: 'ok' is no status"),
+        (["run", "--upstream", "https://a:1", "--upstream-ca", "/nope.pem"], "--upstream-ca: /nope.pem cannot be read"),
         (["check"], "PATH"),
     ],
 )
@@ -75,7 +79,7 @@ def test_each_wrong_setting_gets_a_line_that_names_its_source(
 
     assert 2 == call("run", "--upstream", "x", "--config", str(config))
     lines = capsys.readouterr().err.splitlines()
-    assert {"--upstream", "POSTEL_IDLE_TIMEOUT", f"{config}: first_byte_timeout"} == {
+    assert {"--upstream", "POSTEL_IDLE_TIMEOUT", f"{config}:1:21: first_byte_timeout"} == {
         line.removeprefix("postel: ").rpartition(": ")[0] for line in lines
     }
 
@@ -88,6 +92,23 @@ def test_a_broken_rule_file_is_told_with_its_place(tmp_path: Path, capsys: pytes
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{path}:4:" in line
     assert "overloded" in line
+
+
+def test_a_folder_without_rules_stops_the_start_or_is_left_out_aloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def no_serving(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr("postel.run.serve", no_serving)
+    argv = ("run", "--upstream", "http://a:1", "--rules", str(tmp_path))
+
+    assert 2 == call(*argv)
+    (refusal,) = capsys.readouterr().err.splitlines()
+    assert 0 == call(*argv, "--rules-invalid", "skip")
+    (left_out,) = capsys.readouterr().err.splitlines()
+    assert f"postel: {tmp_path}: no rule file in this folder" in refusal
+    assert f"postel: left out: {tmp_path}: no rule file in this folder" in left_out
 
 
 def test_check_lists_findings_and_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,10 +166,59 @@ def test_every_setting_is_a_flag_of_run_but_routes(capsys: pytest.CaptureFixture
     assert [] == [name for name in Settings.model_fields if name != "routes" and flag_name(name) not in out]
 
 
-def test_python_dash_m_is_the_same_program() -> None:
-    environ = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
-    command = [sys.executable, "-m", "postel", "fly"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+def program(*argv: str, stdout: int = subprocess.PIPE, **environ: str) -> subprocess.CompletedProcess[bytes]:
+    """What `python -m postel ARGV` did."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "addon"), "PYTHONUNBUFFERED": "", **environ}
+    command = [sys.executable, "-m", "postel", *argv]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, check=False, env=environ)
 
-    assert (2, "") == (ran.returncode, ran.stdout)
+
+def into_a_closed_pipe(*argv: str, **environ: str) -> tuple[int, bytes]:
+    """Exit code and standard error where nobody reads standard output."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ran = program(*argv, stdout=writing, **environ)
+    finally:
+        os.close(writing)
+    return ran.returncode, ran.stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["version"], ["check", "/nowhere"], ["test"], ["--help"], ["explain", "/dev/null", "--status", "500"]],
+    ids=lambda argv: argv[0],
+)
+def test_a_reader_that_goes_away_ends_any_verb_in_silence(argv: list[str]) -> None:
+    assert (141, b"") == into_a_closed_pipe(*argv)
+
+
+def test_what_the_terminal_cannot_show_is_a_question_mark(tmp_path: Path) -> None:
+    answer = tmp_path / "answer.json"
+    answer.write_text('{"error":{"message":"größer als erlaubt"}}', "utf-8")
+
+    ran = program("explain", str(answer), "--status", "500", PYTHONIOENCODING="ascii")
+
+    assert (0, b"") == (ran.returncode, ran.stderr)
+    assert b"message  gr??er als erlaubt" in ran.stdout
+
+
+def test_a_reader_that_goes_away_half_way_is_no_capture_that_cannot_be_read() -> None:
+    argv = ("explain", "/dev/null", "--status", "500")
+
+    assert (141, b"") == into_a_closed_pipe(*argv, PYTHONUNBUFFERED="1")
+
+
+def test_a_verb_does_not_need_a_standard_output() -> None:
+    shell = f"exec {sys.executable} -m postel version >&-"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT / "addon")}
+    ran = subprocess.run(["/bin/sh", "-c", shell], stderr=subprocess.PIPE, check=False, env=environ)
+
+    assert (0, b"") == (ran.returncode, ran.stderr)
+
+
+def test_python_dash_m_is_the_same_program() -> None:
+    ran = program("fly")
+
+    assert (2, b"") == (ran.returncode, ran.stdout)
     assert 1 == len(ran.stderr.splitlines())

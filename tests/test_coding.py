@@ -58,6 +58,14 @@ def test_several_codings_are_undone_from_the_last_to_the_first() -> None:
     assert PLAIN == decode(brotli.compress(gzip.compress(PLAIN)), "gzip, br", 10_000)
 
 
+def test_more_than_three_codings_leave_the_body_alone() -> None:
+    thrice = gzip.compress(gzip.compress(gzip.compress(PLAIN)))
+
+    assert PLAIN == decode(thrice, "gzip, , gzip, gzip", 10_000)
+    assert thrice == decode(thrice, "gzip, gzip, gzip, identity", 10_000)
+    assert thrice == decode(thrice, "identity, gzip, gzip, gzip", 10_000)
+
+
 @pytest.mark.parametrize(("coding", "pack"), PACKED)
 def test_a_bomb_costs_no_more_memory_than_it_may(coding: str, pack: Callable[[bytes], bytes]) -> None:
     bomb = pack(bytes(50_000_000))

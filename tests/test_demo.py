@@ -26,8 +26,28 @@ async def test_the_table_shows_every_failure_before_and_after(monkeypatch: pytes
     assert max(len(row) for row in rows) <= 200
 
 
-def test_a_narrow_table_is_cut_and_not_wrapped() -> None:
-    lines = demo.table([("a failure", "x" * 100, "y" * 100)], 60).splitlines()
+ROWS = [demo.Row("short", "a failure in a few words", "x" * 200, "y" * 200)]
 
-    assert [60] * 1 == [len(line) for line in lines[1:]]
-    assert 2 == lines[1].count("…")
+
+@pytest.mark.parametrize("width", [120, 200])
+def test_a_wide_table_has_what_happened_in_words_and_both_answers_beside_it(width: int) -> None:
+    _, row = demo.table(ROWS, width).splitlines()
+
+    assert row.startswith("a failure in a few words  x")
+    assert (width, 2) == (len(row), row.count("…"))
+
+
+@pytest.mark.parametrize("width", [60, 80, 119])
+def test_a_narrow_table_has_the_name_and_both_answers_below_each_other(width: int) -> None:
+    header, below, before, after = demo.table(ROWS, width).splitlines()
+
+    assert ["failure  - without Postel", "         + with Postel"] == [header, below]
+    assert ["short    - xx", "         + yy"] == [before[:13], after[:13]]
+    assert [width, width] == [len(before), len(after)]
+
+
+def test_in_80_columns_it_can_be_told_what_a_client_sees() -> None:
+    longest = max(SCRIPTS, key=len)
+    telling = "502 bad_gateway: The model server's answer is not HTTP."
+
+    assert telling in demo.table([demo.Row(longest, "", "", telling)], 80)

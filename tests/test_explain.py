@@ -25,12 +25,34 @@ def test_what_curl_prints_is_read_as_it_came() -> None:
         (b"HTTP/2 503 \nretry-after: 7\n\n" + BODY, 503),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + CURL + BODY, 503),
         (b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n" + CURL + BODY, 503),
+        (b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest\r\n\r\n" + CURL + BODY, 503),
+        (b"HTTP/1.1 407 X\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + CURL + BODY, 503),
+        (b"HTTP/1.1 103 Early Hints\n\n" + CURL.replace(b"\r\n", b"\n") + b"a\r\n\r\nb", 503),
         (b"HTTP/1.1 503\r\n\r\n", 503),
         (b"HTTP/1.1 503 X\r\nA: b", 503),
     ],
 )
 def test_other_spellings_of_a_capture_are_read_too(raw: bytes, status: int) -> None:
     assert status == capture(raw, Request()).status
+
+
+@pytest.mark.parametrize("body", [b"HTTP/1.1 is not supported by the backend", b"HTTP/1.1 200 OK\r\n\r\nfine"])
+def test_after_a_final_head_comes_a_body_however_it_begins(body: bytes) -> None:
+    got = capture(b"HTTP/1.1 500 X\r\n\r\n" + body, Request())
+
+    assert (500, body) == (got.status, got.body)
+
+
+def test_a_redirect_may_have_a_body_that_is_no_further_head() -> None:
+    got = capture(b"HTTP/1.1 302 Found\r\n\r\nHTTP/1.1 is too old", Request())
+
+    assert (302, b"HTTP/1.1 is too old") == (got.status, got.body)
+
+
+def test_a_body_alone_may_begin_like_a_head() -> None:
+    body = b"HTTP/1.1 is not supported by the backend"
+
+    assert (500, body) == ((got := capture(body, Request(), 500)).status, got.body)
 
 
 def test_a_compressed_capture_is_unpacked() -> None:
@@ -76,6 +98,15 @@ def test_the_winner_is_the_last_rule_that_is_shown() -> None:
     asked = told[told.index("") + 1 : told.index(winner)]
     assert len(asked) > 10
     assert [] == [line for line in asked if len(line.split(None, 1)) < 2]  # each with the reason why not
+
+
+def test_nothing_an_upstream_sends_steers_the_terminal() -> None:
+    steering = "\x1b[31m red \x1b]0;title\x07 \x9b2J \x7f \u202e \r\n next"
+    head = b"HTTP/1.1 500 \x1b[2J\r\nContent-Type: text/\x1b[0m\r\n\r\n"
+    told = lines(head + steering.encode())
+
+    assert [] == [line for line in told if not line.isprintable()]
+    assert r"\u001b[31m red \u001b]0;title\u0007 \u009b2J \u007f \u202e" in "\n".join(told)
 
 
 def test_a_healthy_answer_is_explained_as_one_that_passes() -> None:

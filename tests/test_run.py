@@ -1,3 +1,6 @@
+import errno
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -70,13 +73,27 @@ def test_a_redact_expression_that_is_none_is_refused_before_the_start() -> None:
         normaliser(settings(redact=["("]))
 
 
+async def refusal(listen: str) -> str:
+    made = settings(listen=listen)
+    with pytest.raises(StartError) as caught:
+        async with serving(made, normaliser(made)[0]):
+            pass
+    return str(caught.value)
+
+
 @wired
-async def test_an_address_that_cannot_be_had_is_told_with_its_reason() -> None:
+async def test_an_address_that_cannot_be_had_is_named_once_with_the_systems_reason() -> None:
     async with rig() as wire:
-        made = settings(listen=f"127.0.0.1:{wire.port}")
-        with pytest.raises(StartError, match=f"127.0.0.1:{wire.port}.*in use"):
-            async with serving(made, normaliser(made)[0]):
-                pass
+        taken = f"127.0.0.1:{wire.port}"
+        assert f"cannot listen on {taken}: {os.strerror(errno.EADDRINUSE)}" == await refusal(taken)
+
+    elsewhere = "192.0.2.1:8080"  # RFC 5737: nobody's
+    assert f"cannot listen on {elsewhere}: {os.strerror(errno.EADDRNOTAVAIL)}" == await refusal(elsewhere)
+    with pytest.raises(socket.gaierror) as unknown:
+        socket.getaddrinfo("no.such.name.invalid", 80)
+    assert f"cannot listen on no.such.name.invalid:80: {unknown.value.strerror}" == await refusal(
+        "no.such.name.invalid:80"
+    )
 
 
 @wired

@@ -157,9 +157,9 @@ def test_the_source_of_a_wrong_value_is_named(tmp_path: Path) -> None:
     lines = refused({"upstream": "x"}, {"POSTEL_IDLE_TIMEOUT": "never"}, file)
 
     sources = {"--upstream", "POSTEL_IDLE_TIMEOUT"}
-    sources |= {f"{file}: {where}" for where in ("mode", "routes.0.idle_timeout", "routes.1.path")}
-    assert sources == {line.rpartition(": ")[0] for line in lines}
-    assert f"{file}: routes.1.path: is required" in lines
+    places = ("1:7: mode", "2:35: routes.0.idle_timeout", "2:40: routes.1.path")
+    assert sources | {f"{file}:{where}" for where in places} == {line.rpartition(": ")[0] for line in lines}
+    assert f"{file}:2:40: routes.1.path: is required" in lines
 
 
 def test_without_an_upstream_all_three_ways_to_give_it_are_named() -> None:
@@ -171,11 +171,17 @@ def test_without_an_upstream_all_three_ways_to_give_it_are_named() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("upstreem: http://x:1", "upstreem: there is no such setting"),
-        ("routes: [{path: /x, timeout: 1}]", "timeout: there is no such setting"),
-        ("- a list", "should be a mapping"),
-        ("{broken", "is no YAML"),
-        ("\x00", "is no YAML"),
+        ("mode: observe\nupstreem: http://x:1", ":2:1: upstreem: there is no such setting"),
+        ("routes: [{path: /x, timeout: 1}]", ":1:21: routes.0.timeout: there is no such setting"),
+        ("- a list", ": should be a mapping"),
+        ("just words", ": should be a mapping"),
+        ("{broken", ": no valid YAML"),
+        ("\x00", ":1:1: a character that YAML does not have"),
+        ("upstream: http://a:1\nupstream: http://b:1", ":2:1: `upstream` is given twice, it is also on line 1"),
+        ("redact: &own [a]", ":1:9: anchor `&own`"),
+        ("listen: 8080", ":1:9: listen: should be host:port, such as 127.0.0.1:8080"),
+        ("listen: {host: a, port: 1}", ":1:9: listen: should be host:port, such as 127.0.0.1:8080"),
+        ("idle_timeout: 1:30", ":1:15: idle_timeout: should be seconds or a duration such as 500ms, 5s, 2m"),
     ],
 )
 def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, text: str, says: str) -> None:
@@ -183,8 +189,51 @@ def test_a_file_that_is_none_is_refused_in_one_line(tmp_path: Path, text: str, s
 
     (line,) = refused(UPSTREAM, {}, file)
 
-    assert line.startswith(f"{file}: ")
+    assert line.startswith(f"{file}:")
     assert says in line
+
+
+def test_everything_wrong_with_a_file_is_told_at_once_with_its_place(tmp_path: Path) -> None:
+    file = config(tmp_path, "mode: x\nwings: 2\nidle_timeout: never\n")
+
+    assert [f"{file}:1:7: mode", f"{file}:2:1: wings", f"{file}:3:15: idle_timeout"] == sorted(
+        line.rpartition(": ")[0] for line in refused(UPSTREAM, {}, file)
+    )
+
+
+def test_a_file_is_yaml_1_2_where_off_is_a_word_and_still_says_no(tmp_path: Path) -> None:
+    file = config(tmp_path, "admin: off\nprovenance: on\nkeep_host: no\npacks: [no, 1:30]\n")
+
+    got = load(UPSTREAM, {}, file)
+
+    assert ("off", True, False, ("no", "1:30")) == (got.admin, got.provenance, got.keep_host, got.packs)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark_but_has_to_be_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "postel.yaml"
+    path.write_bytes(b"\xef\xbb\xbfmode: observe\n")
+    assert "observe" == load(UPSTREAM, {}, str(path)).mode
+
+    path.write_bytes("mode: observe".encode("utf-16"))
+    assert [f"{path}: is not UTF-8; save it as UTF-8"] == refused(UPSTREAM, {}, str(path))
+
+
+def test_what_a_flag_replaces_in_the_file_is_not_judged(tmp_path: Path) -> None:
+    assert "observe" == load({**UPSTREAM, "mode": "observe"}, {}, config(tmp_path, "mode: nonsense\n")).mode
+
+
+def test_a_ca_file_that_cannot_be_read_is_refused_with_its_source(tmp_path: Path) -> None:
+    words = tmp_path / "words.pem"
+    words.write_text("-----BEGIN NOTHING-----\n", "utf-8")
+    file = config(tmp_path, f"upstream_ca: {words}\n")
+
+    assert ["--upstream-ca: /nope.pem cannot be read (No such file or directory)"] == refused(
+        {**UPSTREAM, "upstream_ca": "/nope.pem"}
+    )
+    assert ["POSTEL_UPSTREAM_CA: /nope.pem cannot be read (No such file or directory)"] == refused(
+        UPSTREAM, {"POSTEL_UPSTREAM_CA": "/nope.pem"}
+    )
+    assert [f"{file}:1:14: upstream_ca: {words} holds no certificate in PEM"] == refused(UPSTREAM, {}, file)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """The command line.
 
-Owns verbs, flags and exit codes: 0, 1 for findings, 2 for wrong use or a proxy that cannot start. Decides nothing else;
-each verb is a few lines that call the module of its name. Flags of settings are made from `settings.Settings`.
+Owns verbs, flags, what may go wrong with standard output, and exit codes: 0, 1 for findings, 2 for wrong use or a
+proxy that cannot start. Decides nothing else; each verb is a few lines that call the module of its name. Flags of
+settings are made from `settings.Settings`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import io
+import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +22,8 @@ import postel
 from postel.settings import Address, Settings, SettingsError, flag_name, load
 
 OK, FINDINGS, WRONG_USE = 0, 1, 2
+CUT_OFF = 141
+"""What shells say of a program whose reader went away (128 + SIGPIPE): `postel check . | head -1` has not said all."""
 
 _VALUE = {"upstream": "URL", "listen": "HOST:PORT", "rules": "PATH", "packs": "NAME,...", "dialect": "NAME|PATH"}
 _REPEATED = ("rules", "passthrough", "keep_headers", "redact")
@@ -33,6 +39,20 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `postel ARGV`; returns the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # upstreams say what an ASCII terminal cannot show
+    try:
+        try:
+            return _called(argv)
+        finally:
+            if sys.stdout:  # a service may be started without one
+                sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        return CUT_OFF
+
+
+def _called(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     try:
         code: int = args.verb(args)
@@ -125,12 +145,13 @@ def _explain(args: argparse.Namespace) -> int:
         body = Path(args.request).read_bytes() if args.request else b""
         evidence = capture(raw, Request(args.method, args.path, body), args.status)
         settings = load({**_given(args), "upstream": "http://localhost:1"})
-        for line in explain(normaliser(settings)[0], evidence, now=time.time()):
-            print(line)
+        made, _ = normaliser(settings)
     except OSError as error:
         return _wrong(f"{error.filename}: {error.strerror}")
     except (CaptureError, RuleFileError) as error:
         return _wrong(str(error))
+    for line in explain(made, evidence, now=time.time()):
+        print(line)
     return OK
 
 
@@ -148,6 +169,12 @@ def _version(_args: argparse.Namespace) -> int:
 def _given(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that were given as flags."""
     return {name: value for name in Settings.model_fields if (value := getattr(args, name, None)) is not None}
+
+
+def _status(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{2}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no status; it should be 100 to 999")
+    return int(text)
 
 
 def _add_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
@@ -191,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
 
     explain = verb("explain", _explain, "Why an answer is told the way it is: every rule asked, the winner, the reply.")
     explain.add_argument("file", metavar="FILE|-", help="What `curl -i` printed, or a body alone with --status.")
-    explain.add_argument("--status", type=int, metavar="CODE", help="The upstream's status, if the file has none.")
+    explain.add_argument("--status", type=_status, metavar="CODE", help="The upstream's status, if the file has none.")
     explain.add_argument("--path", default="/v1/chat/completions", help="The path that was asked.")
     explain.add_argument("--method", default="POST", help="The method that was used.")
     explain.add_argument("--request", metavar="FILE", help="The client's request body, for the echo check.")

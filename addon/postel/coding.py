@@ -15,6 +15,9 @@ import zstandard
 _STEP = 4096
 """Bytes fed to a decoder at a time, so that of a body that breaks half-way the first half is still read."""
 
+_CODINGS = 3
+"""Codings that are undone one after the other; each is a pass over the body."""
+
 _ZSTD_WINDOW = 8 * 1024 * 1024
 """Largest window a zstd frame may ask for: what RFC 9659 allows in HTTP."""
 
@@ -23,9 +26,11 @@ def decode(body: bytes, coding: str | None, limit: int) -> bytes:
     """Undo a Content-Encoding value, at most `limit` bytes of the result, in memory bounded by it.
 
     Never raises: a body that is not what its header says is returned as it came (servers do send plain error pages
-    under `content-encoding: gzip`), and a cut one gives what could be decoded. Unknown codings leave the body alone.
+    under `content-encoding: gzip`), and a cut one gives what could be decoded. Unknown codings leave the body alone,
+    and so do more than three: nobody packs like that but to keep a reader busy.
     """
-    for name in reversed([part.strip().lower() for part in (coding or "").split(",")[:3]]):
+    names = [name for part in (coding or "").split(",") if (name := part.strip().lower())]
+    for name in reversed(names if len(names) <= _CODINGS else ()):
         body = _decode_one(body, name, limit)
     return body[:limit]
 

@@ -95,13 +95,35 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def table(rows: Iterable[tuple[str, str, str]], width: int) -> str:
-    """Three columns in `width` characters; the first as wide as it needs, the others share the rest."""
-    rows = [("failure", "without Postel", "with Postel"), *rows]
-    first = max(len(row[0]) for row in rows)
-    rest = max(width - first - 4, 40)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A failure by its name in `SCRIPTS` and in words, and what a client sees of it."""
+
+    name: str
+    summary: str
+    before: str
+    after: str
+
+
+_HEADER = Row("failure", "failure", "without Postel", "with Postel")
+_WIDE = 120
+"""Columns from which three stand side by side and each still says something."""
+
+
+def table(rows: Iterable[Row], width: int) -> str:
+    """Before and after in `width` characters: side by side, or, where that is too narrow, one above the other."""
+    rows = [_HEADER, *rows]
+    first = max(len(row.summary if width >= _WIDE else row.name) for row in rows)
+    if width < _WIDE:
+        rest = max(width - first - 4, 24)
+        return "\n".join(
+            f"{row.name:{first}}  - {_cut(row.before, rest)}\n{'':{first}}  + {_cut(row.after, rest)}" for row in rows
+        )
+    rest = width - first - 4
     left = rest * 2 // 5
-    return "\n".join(f"{a:{first}}  {_cut(b, left):{left}}  {_cut(c, rest - left)}".rstrip() for a, b, c in rows)
+    return "\n".join(
+        f"{row.summary:{first}}  {_cut(row.before, left):{left}}  {_cut(row.after, rest - left)}" for row in rows
+    )
 
 
 async def compare() -> str:
@@ -117,7 +139,8 @@ async def compare() -> str:
             for name, script in SCRIPTS.items():
                 path = f"/fault/{name}/v1/chat/completions"
                 straight = await ask(port, path, PATIENCE + 1)
-                rows.append((script.summary, _before(straight), _after(await ask(proxy, path, PATIENCE + 1))))
+                through = await ask(proxy, path, PATIENCE + 1)
+                rows.append(Row(name, script.summary, _before(straight), _after(through)))
     finally:
         await engine.stop()
     return table(rows, shutil.get_terminal_size((140, 40)).columns)

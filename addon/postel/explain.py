@@ -5,6 +5,8 @@ Owns reading a capture (what `curl -i` prints, or a body alone) and the printout
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
 from postel.coding import decode
@@ -12,6 +14,10 @@ from postel.core.evidence import BODY_LIMIT, Evidence, Headers, Phase, Request
 from postel.core.match import Subject
 from postel.core.normalise import Normaliser
 from postel.core.rules import Tried
+
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? ([1-9]\d\d)(?: ([^\n]*?))?\r?(?:\n|\Z)")
+_GOES_ON = re.compile(rb"1..|3..|401|407")
+"""The statuses after which curl asks, or listens, once more; what follows any other is a body, however it begins."""
 
 
 class CaptureError(Exception):
@@ -23,36 +29,30 @@ def capture(raw: bytes, request: Request, status: int | None = None) -> Evidence
 
     curl prints interim answers and redirects too; the last head counts. Raises CaptureError.
     """
-    if not raw.startswith(b"HTTP/"):
+    line = _STATUS_LINE.match(raw)
+    if line is None:
         if status is None:
             raise CaptureError("no status line: give what `curl -i` prints, or --status with a body alone")
         return Evidence(Phase.RESPONSE, request, status=status, body=raw[:BODY_LIMIT])
-    while True:
-        head, body = _split(raw)
-        if not body.startswith(b"HTTP/"):
-            break
-        raw = body
-    first, *lines = head.decode("utf-8", "replace").splitlines()
-    parts = first.split(" ", 2)
-    if len(parts) < 2 or not (parts[1].isdigit() and len(parts[1]) == 3):
-        raise CaptureError(f"no status line: {first[:60]!r}")
-    headers = Headers.of((name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    head, body = _split(raw)
+    while _GOES_ON.fullmatch(line[1]) and (following := _STATUS_LINE.match(body)):
+        line = following
+        head, body = _split(body)
+    fields = (text.partition(":") for text in head.decode("utf-8", "replace").splitlines()[1:])
+    headers = Headers.of((name.strip(), value.strip()) for name, _, value in fields)
     return Evidence(
         Phase.RESPONSE,
         request,
-        status=status or int(parts[1]),
-        reason=parts[2] if len(parts) > 2 else "",
+        status=status or int(line[1]),
+        reason=(line[2] or b"").decode("utf-8", "replace"),
         headers=headers,
         body=decode(body, headers.get("content-encoding"), BODY_LIMIT),
     )
 
 
 def _split(raw: bytes) -> tuple[bytes, bytes]:
-    for blank in (b"\r\n\r\n", b"\n\n"):
-        head, found, body = raw.partition(blank)
-        if found:
-            return head, body
-    return raw, b""
+    head, *body = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)
+    return head, body[0] if body else b""
 
 
 WIDTH = 160
@@ -72,7 +72,12 @@ def _asked(tried: tuple[Tried, ...], evidence: Evidence) -> Iterator[str]:
 
 
 def explain(normaliser: Normaliser, evidence: Evidence, *, now: float) -> Iterator[str]:
-    """The lines of the explanation: what was read, every rule asked, the winner, the reply."""
+    """The lines of the explanation: what was read, every rule asked, the winner, the reply. Safe for a terminal."""
+    for line in _explained(normaliser, evidence, now):
+        yield "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
+
+
+def _explained(normaliser: Normaliser, evidence: Evidence, now: float) -> Iterator[str]:
     subject = Subject(evidence)
     reading = subject.reading
     media_type = evidence.headers.content_type or "no content type"

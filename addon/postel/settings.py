@@ -1,24 +1,28 @@
 """Every setting, once: its name, meaning, default and bounds.
 
 Owns the settings model and the order of the sources: flags over environment (`POSTEL_*`) over the config file over
-defaults. A leaf: knows neither mitmproxy nor rules. Built by `cli`, read by `run` and `proxy`.
+defaults. A leaf that knows neither mitmproxy nor rules; of `rulefile` it borrows the reader, so that all YAML of a user
+is one YAML, and every mistake in it has its place. Built by `cli`, read by `run` and `proxy`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from postel.core.paths import PASSTHROUGH
 from postel.core.requestid import Forward
 from postel.core.retry import parse_duration
+from postel.rulefile import yaml
+from postel.rulefile.document import place
+from postel.rulefile.finding import Finding, Mark
 
 ENVIRONMENT = "POSTEL_"
 
@@ -29,9 +33,9 @@ class SettingsError(Exception):
 
 def _seconds(value: object) -> object:
     """`5`, `0.5` or a duration with a unit (`5s`, `2m`)."""
-    if isinstance(value, str) and re.search(r"[a-z]", value):
+    if isinstance(value, str) and re.search(r"[a-z:]", value):
         seconds = parse_duration(value)
-        if seconds is None:
+        if seconds is None or ":" in value:  # 1:30 is a minute and a half to some, and ninety minutes to others
             raise ValueError("should be seconds or a duration such as 500ms, 5s, 2m")
         return seconds
     return value
@@ -66,9 +70,9 @@ class Address(BaseModel):
 
     @classmethod
     def parse(cls, value: object) -> object:
-        if not isinstance(value, str):
+        if isinstance(value, Address):
             return value
-        match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]*)):(\d{1,5})", value.strip())
+        match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]*)):(\d{1,5})", str(value).strip())
         if not match or int(match[3]) > 65535:
             raise ValueError("should be host:port, such as 127.0.0.1:8080")
         return {"host": match[1] or match[2] or "", "port": int(match[3])}
@@ -98,6 +102,18 @@ def _upstream(value: object) -> object:
         raise ValueError("should carry no credentials; the client's Authorization header is passed on")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _certificates(value: object) -> object:
+    """What TLS would find out with the first request, and then tell every client."""
+    if isinstance(value, str):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+        except ssl.SSLError:
+            raise ValueError(f"{value} holds no certificate in PEM") from None
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{value} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return value
 
 
 class Timeouts(BaseModel):
@@ -166,7 +182,7 @@ class Settings(Timeouts):
         description="Largest request or answer body in bytes (k, m, g). None: unlimited, streamed through.",
     )
     keep_host: bool = Field(default=False, description="Pass the client's Host header instead of the upstream's.")
-    upstream_ca: str | None = Field(
+    upstream_ca: Annotated[str | None, BeforeValidator(_certificates)] = Field(
         default=None, description="PEM file with the CAs an https upstream is held against."
     )
     upstream_insecure: bool = Field(default=False, description="Do not verify an https upstream's certificate.")
@@ -200,39 +216,43 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, conf
     `flags` holds only what was given on the command line. Raises SettingsError.
     """
     config = config or environ.get(ENVIRONMENT + "CONFIG")
-    layers: list[tuple[str, Mapping[str, Any]]] = [("flag", flags), ("environment", _from_environment(environ))]
-    if config:
-        layers.append((config, _from_file(Path(config))))
-    values: dict[str, Any] = {}
-    origin: dict[str, str] = {}
-    for source, given in layers:
-        for name, value in given.items():
-            if name not in values:
-                values[name] = value
-                origin[name] = {"flag": flag_name(name), "environment": env_name(name)}.get(source, f"{source}: {name}")
+    file = _from_file(Path(config)) if config else yaml.Map(Mark())
+    environment = _from_environment(environ)
+
+    def source(loc: tuple[str | int, ...], key: bool) -> str:
+        """The setting as it was given; in the file with the place of the value, or of the `key`, at `loc`."""
+        name = str(loc[0]) if loc else ""
+        inner = "".join(f".{part}" for part in loc[1:])
+        if name in flags:
+            return flag_name(name)
+        if name in environment:
+            return env_name(name)
+        if name in file:
+            mark = place(file, loc, key=key)
+            return f"{config}:{mark.line}:{mark.column}: {name}{inner}"
+        return name
+
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate({**file, **environment, **flags})
     except ValidationError as error:
-        raise SettingsError("\n".join(_lines(error, origin))) from None
+        raise SettingsError("\n".join(_lines(error, source))) from None
 
 
-def _lines(error: ValidationError, origin: Mapping[str, str]) -> Sequence[str]:
-    lines = []
+def _lines(error: ValidationError, source: Callable[[tuple[str | int, ...], bool], str]) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        name = str(problem["loc"][0]) if problem["loc"] else ""
-        where = origin.get(name, name)
-        inner = "".join(f".{part}" for part in problem["loc"][1:])
-        match problem["type"]:
-            case "missing" if inner:
-                lines.append(f"{where}{inner}: is required")
+        loc, kind = problem["loc"], problem["type"]
+        where = source(loc, kind == "extra_forbidden")
+        match kind:
+            case "missing" if len(loc) > 1:
+                yield f"{where}: is required"
             case "missing":
-                lines.append(f"{flag_name(name)} is required (or {env_name(name)}, or `{name}:` in the config file)")
+                name = str(loc[0])
+                yield f"{flag_name(name)} is required (or {env_name(name)}, or `{name}:` in the config file)"
             case "extra_forbidden":
-                lines.append(f"{where}{inner}: there is no such setting")
+                yield f"{where}: there is no such setting"
             case _:
                 text = problem["msg"].removeprefix("Value error, ")
-                lines.append(f"{where}{inner}: {text[:1].lower()}{text[1:]}" if where else text)
-    return lines
+                yield f"{where}: {text[:1].lower()}{text[1:]}" if where else text
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -240,18 +260,18 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return {name: environ[env_name(name)] for name in flat if environ.get(env_name(name))}
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path) -> yaml.Map:
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
+        document, problems = yaml.parse(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    except yaml.Unreadable as error:
+        document, problems = None, [(error.mark, error.problem)]
+    if document is not None and not isinstance(document, yaml.Map):
         raise SettingsError(f"{path}: should be a mapping of settings to values")
-    unknown = [str(key) for key in document if key not in Settings.model_fields]
-    if unknown:
-        raise SettingsError("\n".join(f"{path}: {key}: there is no such setting" for key in unknown))
-    return {str(key): value for key, value in document.items()}
+    if problems:
+        found = (Finding(path, mark.line, mark.column, problem.text, problem.advice) for mark, problem in problems)
+        raise SettingsError("\n".join(map(str, found)))
+    return document or yaml.Map(Mark())

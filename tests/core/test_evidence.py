@@ -41,7 +41,7 @@ def test_the_words_of_the_rule_grammar_are_the_values() -> None:
     causes = """
         refused unreachable dns tls connect_timeout head_timeout closed bad_head bad_framing head_too_large
         body_cut body_timeout answer_too_large
-        bad_request connect_method request_head_too_large request_too_large
+        bad_request connect_method request_head_too_large request_too_large request_timeout
         busy draining
     """
     assert set(causes.split()) == set(Cause)

@@ -75,6 +75,11 @@ def test_an_unknown_name_in_packs_is_an_error(library: Path) -> None:
 
     assert "packs: there is no pack `betta`, did you mean `beta`?" == str(refusal.value)
 
+    with pytest.raises(RuleFileError) as refusal:
+        load_rules(packs=["quite-another"], library=library)
+
+    assert "packs: there is no pack `quite-another`, there are alpha, beta, cloud, edge" == str(refusal.value)
+
 
 def test_dialects_are_loaded_with_what_they_inherit(library: Path) -> None:
     dialects = load_rules(library=library).dialects
@@ -170,13 +175,22 @@ def test_a_broken_library_is_never_left_out(write: Any) -> None:
         load_rules(library=path.parents[1], skip_invalid=True)
 
 
-def test_warnings_do_not_keep_a_file_out(library: Path, write: Any, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    path = write("a.yaml", RULE.format("a") + "disable: [beta-laoding, beta-loading]\n")
-    loaded = load_rules([path, tmp_path / "empty"], library=library)
+def test_a_folder_without_rule_files_is_an_error_that_may_be_left_out_loudly(library: Path, write: Any) -> None:
+    folder = write("mount/..data/acme.yaml", RULE.format("acme")).parents[1]
+    with pytest.raises(RuleFileError) as refusal:
+        load_rules([folder], library=library)
+    loaded = load_rules([folder], library=library, skip_invalid=True)
 
-    assert ["warning", "warning"] == [problem.severity for problem in loaded.problems]
-    assert {"there is no rule `beta-laoding`", "no rule file in this folder"} == set(texts(loaded.problems))
+    assert f"{folder}: no rule file in this folder, they end in .yaml; is it mounted?" == str(refusal.value)
+    assert refusal.value.findings == loaded.problems
+
+
+def test_warnings_do_not_keep_a_file_out(library: Path, write: Any) -> None:
+    path = write("a.yaml", RULE.format("a") + "disable: [beta-laoding, beta-loading]\n")
+    loaded = load_rules([path], library=library)
+
+    assert ["warning"] == [problem.severity for problem in loaded.problems]
+    assert ["there is no rule `beta-laoding`"] == texts(loaded.problems)
     assert "beta-loading" not in [rule.id for rule in loaded.rules.asked]
 
 

@@ -7,8 +7,11 @@ proxy's manners, at about a third of the CPU of a request. Called by `run`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
+import os
+import socket
 
 from mitmproxy import options
 from mitmproxy.addons import proxyserver, tlsconfig
@@ -25,15 +28,15 @@ class StartError(Exception):
     """The proxy could not start listening; the text says where and why."""
 
 
-class _Errors(logging.Handler):
-    """Keeps what mitmproxy logs instead of raising while it starts to listen."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.texts: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
+def _reason(error: BaseException | None) -> str:
+    """The system's own words for why there is no listening; mitmproxy and asyncio each wrap them in the address."""
+    error = error.__cause__ or error if error else None
+    if isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    if isinstance(error, OSError):
+        # asyncio keeps no number where none of a name's addresses is this machine's (`create_server`, Python 3.13)
+        return os.strerror(error.errno or errno.EADDRNOTAVAIL)
+    return str(error or "unknown reason")
 
 
 class UpstreamTls(tlsconfig.TlsConfig):
@@ -93,21 +96,19 @@ class SlimMaster(Master):
             run.result()
 
     async def _listen(self) -> None:
-        errors = _Errors()
-        logger = logging.getLogger("mitmproxy.addons.proxyserver")
-        logger.addHandler(errors)
+        logger = logging.getLogger(proxyserver.__name__)
+        silence = logging.NullHandler()  # what mitmproxy logs here is raised below, without its advice on its own flags
+        logger.addHandler(silence)
         logger.propagate = False
         try:
             listening = await self.proxyserver.setup_servers()
         finally:
-            logger.removeHandler(errors)
+            logger.removeHandler(silence)
             logger.propagate = True
         if not listening:
-            # mitmproxy's text also advises on its own flags; the system's reason stands at the end of the first line.
-            reason = errors.texts[0].splitlines()[0].rpartition(": ")[2] if errors.texts else "unknown reason"
-            raise StartError(
-                f"cannot listen on {Address(host=self.options.listen_host, port=self.options.listen_port)}: {reason}"
-            )
+            where = Address(host=self.options.listen_host, port=self.options.listen_port)
+            (server,) = self.proxyserver.servers
+            raise StartError(f"cannot listen on {where}: {_reason(server.last_exception)}")
 
     @property
     def address(self) -> tuple[str, int]:

@@ -47,8 +47,6 @@ def cause_of(code: str, message: str, *, heard: bool) -> Cause:
             return Cause.BAD_REQUEST
     if heard:
         return Cause.BODY_CUT
-    if message.startswith("Cannot parse HTTP response"):
-        return Cause.BAD_FRAMING if "content-length" in message or "transfer-encoding" in message else Cause.BAD_HEAD
     return Cause.CLOSED
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from postel.core.dialect import Dialect
 from postel.core.fault import BASE, FaultRow, Faults
-from postel.core.rules import RuleGroup, RuleSet
+from postel.core.rules import SELECTABLE, RuleGroup, RuleSet
 from postel.rulefile import yaml
 from postel.rulefile.compiling import CompiledPack, compile_pack
 from postel.rulefile.dialect_schema import DialectFile
@@ -91,7 +91,7 @@ def _user_files(paths: Sequence[Path], problems: list[Finding]) -> list[Path]:
         if path.is_dir():
             inside = rule_files(path)
             if not inside:
-                problems.append(Finding(path, 0, 0, "no rule file in this folder", "they end in .yaml", "warning"))
+                problems.append(Finding(path, 0, 0, "no rule file in this folder", "they end in .yaml; is it mounted?"))
             files += inside
         elif path.exists():
             files.append(path)
@@ -190,8 +190,7 @@ class _Shelf:
 
 def _unknown_packs(names: Sequence[str], packs: Sequence[CompiledPack]) -> Iterable[Finding]:
     known = [compiled.pack.name for compiled in packs]
+    choice = [compiled.pack.name for compiled in packs if compiled.pack.group in SELECTABLE]
     for name in names:
         if name not in known:
-            yield Finding(
-                Path("packs"), 0, 0, f"there is no pack `{name}`", did_you_mean(name, known, "look at `postel rules`")
-            )
+            yield Finding(Path("packs"), 0, 0, f"there is no pack `{name}`", did_you_mean(name, choice))

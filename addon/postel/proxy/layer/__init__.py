@@ -10,9 +10,11 @@ the installed version at start.
 from __future__ import annotations
 
 import time
+from types import ModuleType
 from typing import cast
 
 from mitmproxy import connection
+from mitmproxy.net.http.http1 import read
 from mitmproxy.proxy import commands, context, events, layer, server, tunnel
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import http
@@ -170,7 +172,7 @@ def install_stock(nextlayer: layer.NextLayer) -> None:
 
 def check_seams() -> None:
     """Raise SeamError unless mitmproxy has what the classes above replace or call."""
-    expected = {
+    expected: dict[type | ModuleType, tuple[str, ...]] = {
         http.HttpLayer: ("_handle_event", "make_stream", "get_connection", "event_to_child", "register_connection"),
         http.HttpClient: ("_handle_event",),
         server.ConnectionHandler: ("handle_connection", "server_event", "open_connection"),
@@ -185,6 +187,7 @@ def check_seams() -> None:
         ),
         http1.Http1Server: ("read_headers", "read_body", "mark_done", "send"),
         http1.Http1Client: ("read_headers", "read_body", "mark_done", "send"),
+        read: ("_read_request_line", "_read_response_line", "_read_headers"),
     }
     missing = [
         f"{owner.__name__}.{name}" for owner, names in expected.items() for name in names if not hasattr(owner, name)

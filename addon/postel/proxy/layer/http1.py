@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import h11
@@ -34,6 +34,7 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server, TBodyReader, make_body_reader
 
 from postel.core.evidence import Cause
+from postel.proxy.layer.heads import request_of, response_of
 from postel.proxy.layer.rescue import RequestBroken, Rescue, UpstreamFailure
 
 HEAD_LIMIT = 64 * 1024
@@ -56,7 +57,7 @@ LINGER_UPLOAD = 30.0
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
-_UNCLEAN = re.compile(rb"\0|\r?\n[ \t]+|\r(?!\n)")
+_UNCLEAN = re.compile(rb"[\r\0]")
 _SWITCH = re.compile(rb"HTTP/1\.[01] 101[ \r\n]")
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] +[1-9]\d\d(?!\d)")
 _MAY_BEGIN_A_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*(?:[ \r\n]|\Z)")
@@ -74,6 +75,17 @@ def _skip_blank_lines(buf: ReceiveBuffer) -> bytes:
     if len(start) < len(data):
         buf.maybe_extract_at_most(len(data) - len(start))
     return start
+
+
+def _unfolded(lines: Iterable[bytes | bytearray]) -> list[bytes]:
+    """Header lines with folded ones (RFC 9112 section 5.2) joined to those they continue."""
+    joined: list[bytes] = []
+    for line in lines:
+        if line[:1] in (b" ", b"\t") and len(joined) > 1:
+            joined[-1] += b" " + bytes(line).strip()
+        else:
+            joined.append(bytes(line))
+    return joined
 
 
 def _could_begin_an_answer(data: bytes) -> bool:
@@ -191,7 +203,7 @@ class RescueHttp1Server(Http1Server):
         try:
             if any(line[:1] in (b" ", b"\t") or b"\r" in line or b"\0" in line for line in head):
                 raise ValueError("a folded line, a bare CR or a NUL in the head")  # RFC 9112 sections 2.2 and 5.2
-            request = http1.read_request_head(head)
+            request = request_of(head)
             if request.http_version not in ("HTTP/1.0", "HTTP/1.1"):
                 raise ValueError(f"unsupported version {request.http_version}")
             size = http1.expected_http_body_size(request)
@@ -272,32 +284,40 @@ class RescueHttp1Client(Http1Client):
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         if not (isinstance(event, events.DataReceived) and self.request):
-            return super().read_headers(event)
+            yield from super().read_headers(event)
+            return
+        assert self.stream_id is not None
         data = _skip_blank_lines(self.buf)
         while _INTERIM.match(data) and (end := _HEAD_END.search(data)):
             self.buf.maybe_extract_at_most(end.end())
             data = _skip_blank_lines(self.buf)
-        if failure := self._hopeless(data):
-            return self._give_up(*failure)
-        end = _HEAD_END.search(data)
-        if end and _UNCLEAN.search(data, 0, end.start() + 1):
-            return self._cleaned(event)
-        return super().read_headers(event)
+        if hopeless := self._hopeless(data):
+            yield from self._give_up(*hopeless)
+            return
+        lines = self.buf.maybe_extract_lines()
+        if not lines:
+            return
+        try:
+            # A bare CR, a NUL or a folded line is not passed on, each becomes a space (RFC 9112 sections 2.2 and 5.2).
+            response = response_of([_UNCLEAN.sub(b" ", line) for line in _unfolded(lines)])
+        except ValueError as error:
+            yield from self._give_up(Cause.BAD_HEAD, str(error))
+            return
+        try:
+            size = http1.expected_http_body_size(self.request, response)
+        except ValueError as error:
+            yield from self._give_up(Cause.BAD_FRAMING, str(error))
+            return
+        self.response = response
+        yield ReceiveHttp(ResponseHeaders(self.stream_id, response, end_stream=size == 0))
+        self.body_reader = make_body_reader(size)
+        self.state = self.read_body
+        yield from self.state(event)
 
     def _give_up(self, cause: Cause, detail: str) -> Commands:
         assert self.stream_id is not None
         yield commands.CloseConnection(self.conn)
         yield ReceiveHttp(UpstreamFailure(self.stream_id, cause, detail))
-
-    def _cleaned(self, event: events.ConnectionEvent) -> Commands:
-        """A bare CR, a NUL or a folded line is not passed on, each becomes a space (RFC 9112 sections 2.2 and 5.2)."""
-        for command in super().read_headers(event):
-            if isinstance(command, ReceiveHttp) and isinstance(command.event, ResponseHeaders):
-                response = command.event.response
-                response.data.reason = _UNCLEAN.sub(b" ", response.data.reason)
-                fields = response.headers.fields
-                response.headers.fields = tuple((name, _UNCLEAN.sub(b" ", value)) for name, value in fields)
-            yield command
 
     def _hopeless(self, data: bytes) -> tuple[Cause, str] | None:
         """Why no answer will ever come of these bytes; waiting for their end would only run into the timer."""

@@ -179,7 +179,7 @@ class Settings(Timeouts):
     )
     max_body: Size | None = Field(
         default=None,
-        description="Largest request or answer body in bytes (k, m, g). None: unlimited, streamed through.",
+        description="Largest request body, and largest answer body that is held, in bytes (k, m, g). None: unlimited.",
     )
     keep_host: bool = Field(default=False, description="Pass the client's Host header instead of the upstream's.")
     upstream_ca: Annotated[str | None, BeforeValidator(_certificates)] = Field(

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from postel.cli import main
-from postel.core.evidence import Request
+from postel.core.evidence import Cause, Request
+from postel.core.match import JsonKind
+from postel.core.subject import PHASES
 from postel.explain import capture
 from postel.misbehave import SCRIPTS
+from postel.rulefile.case_schema import Case, Expect, Given
+from postel.rulefile.dialect_schema import DialectFile
+from postel.rulefile.schema import Condition, FinerFault, PackFile, Rule, Then
 from postel.run import normaliser
 from postel.settings import Settings, flag_name, load
 from tests.docs.pages import PAGES, ROOT, made
@@ -48,6 +56,24 @@ def test_the_answer_in_the_readme_is_what_postel_says() -> None:
     assert reply
     for shown in (reply.body.decode(), *(f"{name}: {value}" for name, value in reply.headers)):
         assert shown in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [PHASES, [cause.value for cause in Cause], get_args(JsonKind)],
+    ids=["conditions", "causes", "kinds"],
+)
+def test_every_word_of_the_grammar_is_in_its_reference(words: Iterable[str]) -> None:
+    page = (ROOT / "docs/rules.md").read_text("utf-8")
+
+    assert [] == [word for word in words if f"`{word}`" not in page]
+
+
+@pytest.mark.parametrize("model", [PackFile, Rule, Condition, Then, FinerFault, Case, Given, Expect, DialectFile])
+def test_every_key_of_a_file_is_in_its_reference(model: type[BaseModel]) -> None:
+    page = (ROOT / "docs/rules.md").read_text("utf-8")
+
+    assert [] == [name for name, field in model.model_fields.items() if f"`{field.alias or name}`" not in page]
 
 
 def test_every_setting_is_a_flag_of_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from postel.coding import decode
 from postel.core.evidence import BODY_LIMIT, Evidence, Headers, Phase, Request
-from postel.core.match import Subject
+from postel.core.subject import Subject
 from postel.core.normalise import Normaliser
 from postel.core.rules import Tried
 

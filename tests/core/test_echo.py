@@ -46,6 +46,16 @@ def test_short_common_parts_are_chance() -> None:
     assert echoes(chat(words)).spans(f"upstream said {words}!") == []
 
 
+def test_of_a_request_of_countless_strings_the_first_are_decoded_and_all_are_searched_as_written() -> None:
+    escaped = [f'"{word}\\n{word}"' for word in ("first", "last")]
+    body = f"[{escaped[0]}, {'"x", ' * 30_000}{escaped[1]}]"
+    echo = echoes(Request(body=body.encode()))
+
+    assert echo.has("first first")
+    assert not echo.has("last last")
+    assert echo.has(r"last\nlast")
+
+
 @given(st.text(max_size=60), st.text(max_size=200))
 def test_a_text_always_stands_in_a_request_that_holds_it(before: str, text: str) -> None:
     echo = echoes(chat(before + text))

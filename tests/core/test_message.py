@@ -1,5 +1,7 @@
 import json
 import re
+import time
+import timeit
 
 import pytest
 from hypothesis import given
@@ -31,6 +33,7 @@ UNFIT = re.compile(
         ("Error: Server Error: try later", "try later"),
         ("1 validation error for Input: prompt: Field required", "prompt: Field required"),
         ("rpc error: code = Unavailable desc = no pods", "no pods"),
+        ("error: [a] 500 - ValueError: rpc error: code = A desc = no pods", "no pods"),
         ("[request id: <id_unknown>] Exceeds maximum queue size", "Exceeds maximum queue size"),
         ("[json.exception.parse_error.101] parse error at line 1, column 16", "parse error at line 1, column 16"),
         ("[] is too short - 'messages'", "\"[]\" is too short - 'messages'"),
@@ -98,6 +101,14 @@ def test_of_a_very_long_text_both_ends_are_read() -> None:
     )
 
     assert clean(trace, REDACTOR) == "no slot"
+
+
+@pytest.mark.parametrize("prefix", ["[a] ", "error: ", "500 - ", "rpc error: code = A desc = ", "ValueError: "])
+def test_a_text_of_nothing_but_prefixes_is_cleaned_in_no_time(prefix: str) -> None:
+    words = prefix * 20_000
+
+    assert 0.05 > min(timeit.repeat(lambda: clean(words, REDACTOR), timer=time.process_time, number=1, repeat=3))
+    assert len(clean(words, REDACTOR) or "") <= LIMIT
 
 
 def test_the_clients_own_prompt_is_not_told_back() -> None:

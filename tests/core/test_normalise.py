@@ -20,8 +20,10 @@ from postel.core.redact import Redactor
 from postel.core.render import Policy, Reply
 from postel.rulefile.load import load_rules
 
-MANY = settings(max_examples=max(1000, settings().max_examples))
-CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f-\xff]|\\\\u00[01]")
+MANY = settings(max_examples=max(1000, settings().max_examples), derandomize=settings().max_examples < 1000)
+"""The same examples each time but under `make fuzz`: what chance finds should not stop a change it has no part in."""
+
+UNUSUAL = re.compile(rb"[^\t\n\x20-\x7e]|\\u")
 NOW = 1_760_000_000.0
 
 
@@ -75,6 +77,7 @@ def test_a_healthy_answer_is_left_alone() -> None:
         ("request_head_too_large", 400, "malformed_request"),
         ("connect_method", 405, "method_not_allowed"),
         ("request_too_large", 413, "payload_too_large"),
+        ("request_timeout", 408, "request_timeout"),
     ],
 )
 def test_each_cause_without_an_answer_is_its_fault(cause: str, status: int, fault: str) -> None:
@@ -303,7 +306,8 @@ def is_envelope(reply: Reply, method: str) -> None:
     assert isinstance(error["type"], str)
     assert isinstance(error["param"], str | None)
     assert isinstance(error["code"], str | None)
-    assert [] == [leak for leak in ("<html", "<h1>", "Traceback", "/app/", "sk-abc") if leak in error["message"]]
+    assert Redactor().redact(error["message"]) == error["message"]
+    assert [] == [tag for tag in ("<html", "<h1>") if tag in error["message"]]
 
 
 @MANY
@@ -346,10 +350,10 @@ def meaningful(reply: Reply) -> list[tuple[str, str]]:
 def test_normalising_twice_is_normalising_once(evidence: Evidence) -> None:
     """Postel behind Postel: a reply that is an upstream's answer is told again with the same words and waits.
 
-    Left out: control characters, which are cleaned away, so that words meet that did not; statuses that HTTP does not
-    have; and resets of buckets that do not say what remains, which count by the words around them.
+    Left out: control characters and unusual spaces, which are cleaned away, so that words meet that did not; statuses
+    that HTTP does not have; and resets of buckets that do not say what remains, which count by the words around them.
     """
-    assume(not CONTROL.search(evidence.body))
+    assume(not UNUSUAL.search(evidence.body))
     assume(evidence.status and evidence.status < 600)
     assume(not any("reset" in name.lower() for name, _ in evidence.headers.fields))
     once = told(evidence)

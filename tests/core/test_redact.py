@@ -24,6 +24,19 @@ REDACT = Redactor().redact
         ("your organization (a22cf6e6-a940-4fff-8c4c-1580816ac7be) of", f"your organization {SECRET} of"),
         ("for account 'Qawmu2vUw3rdcREnubcAVqe1c55nUTb1hCogKQx4BCA'", f"for account '{SECRET}'"),
         ("consumer 'project_number:123456'", f"consumer 'project_number:{SECRET}'"),
+        ("sk_live_51Hxyz..., pk_test_abc, rk_0123456789abcdef", f"{SECRET}..., {SECRET}, {SECRET}"),
+        ("ghp_abcdefghijklmnop0123456789, xoxb-1234-abcdefGHIJ", f"{SECRET}, {SECRET}"),
+        ("github_pat_11ABCDEFG0abcdefghijk", SECRET),
+        ("Authorization: Basic dXNlcjpwYXNz", f"Authorization: Basic {SECRET}"),
+        ("'authorization': 'Token abc123def'", f"'authorization': 'Token {SECRET}'"),
+        ("sent cookie: session=abc", f"sent cookie: {SECRET}"),
+        ("invalid key 0123456789abcdef0123456789abcdef", f"invalid key {SECRET}"),
+        ('secret "YWJjZGVmZ2hpamtsbW5vcHFyc3Q="', f'secret "{SECRET}"'),
+        ("password=p@ss!word; x", f"password={SECRET}; x"),
+        ("AccountName=x;AccountKey=abcDEF123456+/xyz==", f"AccountName=x;AccountKey={SECRET}"),
+        ("https://x.com/a?X-Amz-Signature=0123&b=1", f"https://x.com/a?X-Amz-Signature={SECRET}&b=1"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", SECRET),
+        ("admin:hunter2@db", SECRET),
         ("arn:aws:bedrock:us-east-1:123456789012:model/abc not found", f"{SECRET} not found"),
         ("ask admin@example.com", f"ask {SECRET}"),
         ("endpoint 10.0.7.136:8000: timed out", f"endpoint {ADDRESS}: timed out"),
@@ -42,6 +55,10 @@ REDACT = Redactor().redact
         ("cannot open '/models/llama-70b'", f"cannot open '{PATH}'"),
         (r"C:\Program Files\Foo\bar.dll, ok", f"{PATH}, ok"),
         ("src/main.rs:12:5 and app.py:12", f"{PATH} and {PATH}"),
+        (r"C:\\Users\\bob\\x.gguf and C:/Users/bob/x.gguf: gone", f"{PATH} and {PATH}: gone"),
+        (r"\\nas\share\x and \\\\nas\\share\\x", f"{PATH} and {PATH}"),
+        ("unix:/run/vllm/api.sock:/v1/models, /vllm-workspace/x", f"unix:{PATH}, {PATH}"),
+        ("ggml.c:1234 and llama.cpp:12345", f"{PATH} and {PATH}"),
         ('bad\n  File "/app/x.py", line 3, in f\n    g()', "bad"),
         ("too large\n    at read (/app/node_modules/x.js:1:2)", "too large"),
         ("1 error [type=missing, input_value={'a': 'secret'}, input_type=dict]", "1 error"),
@@ -68,6 +85,9 @@ def test_secrets_addresses_paths_traces_and_markup_are_masked(text: str, left: s
         "Use Bearer authentication; invalid token: expected a string; input token: 123456; key: temperature",
         "Unexpected <class 'str'>, 1 < 2, options are {'embed'}, [1, 8192]",
         "release 999.1.1.1 at [12:30:45]",
+        "Use Basic authentication (i.e. Authorization: Bearer YOUR_KEY); password: Field required",
+        "token /v1/chat/completions, key meta-llama/Llama-3-8B-Instruct, sk_buff and pk_id",
+        "std::vector<int>:1, I/O and/or c:/, a drive c: and http:/",
         "task-force, ask-me, risk-free, std::vector, a::b",
         "您当前使用该API的并发数过高",
     ],
@@ -89,7 +109,8 @@ def test_a_pattern_that_re2_refuses_is_a_value_error() -> None:
 
 
 PIECES = (
-    "sk-abc|10.0.0.1|:80|/usr/lib/x.py|org-1|<ak-1>|http://|localhost|Bearer |eyJabcdefgh.a|key=|a1b2c3d4|***|@x.com"
+    "kafka:9092|code:|40001|sk_live_|C:/|Users/|0x7f00|<a.B object at |>|::ffff:|vllm-7d9c5b6f4-x2x7k|-|basic |jdbc:"
+    "|sk-abc|10.0.0.1|:80|/usr/lib/x.py|org-1|<ak-1>|http://|localhost|Bearer |eyJabcdefgh.a|key=|a1b2c3d4|***|@x.com"
     "|\\\\|C:\\|at /x:1|<b>|&lt;|(redacted)|(path)|[fe80::1]| |.|account |'|word|\ud800|é"
 ).split("|")
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postel.core.evidence import Headers
+from postel.core.redact import ADDRESS, Redactor
 from postel.core.render import OBEYED_WAIT, Policy, Reply, error_body, fixed_reply, kept, render, seconds
 
 
@@ -26,6 +27,7 @@ def reply(**given_here: Any) -> Reply:
         "request_id": "mine-1",
         "upstream": Headers(),
         "method": "POST",
+        "redactor": Redactor(),
         "policy": Policy(),
     }
     return render(**told | given_here)
@@ -139,8 +141,44 @@ def test_what_a_client_can_use_is_kept_in_order_and_the_rest_dropped() -> None:
         ("set-cookie", "b"),
         ("access-control-allow-origin", "*"),
         ("x-ratelimit-limit-tokens", "5"),
-    ) == kept(upstream)
-    assert ("x-internal-node", "10.0.0.1") in kept(upstream, {"x-internal-node"})
+    ) == kept(upstream, Redactor())
+    assert ("x-internal-node", "10.0.0.1") in kept(upstream, Redactor(), {"x-internal-node"})
+
+
+@pytest.mark.parametrize(
+    ("challenge", "left"),
+    [
+        (
+            'Bearer realm="http://keycloak.internal:8080/realms/x", error="invalid_token"',
+            f'Bearer realm="{ADDRESS}", error="invalid_token"',
+        ),
+        ('Basic realm="vllm:8000&#13;&#10;Set-Cookie: a"', f'Basic realm="{ADDRESS}  Set-Cookie: a"'),
+        ('Bearer realm="https://auth.example.com/a?b=1&not=2"', 'Bearer realm="https://auth.example.com/a?b=1&not=2"'),
+        ('Basic realm="Weights & Biases", charset="UTF-8"', 'Basic realm="Weights & Biases", charset="UTF-8"'),
+        ("Negotiate YIIJvwYGKwYBBQUCoIIJszCCCa+gJDAiBgkqhkiC9xIBAgI=",) * 2,
+        ('Digest realm="x", nonce="dcd98b7102dd2f0e8b11d0f600bFB0C093", qop="auth"',) * 2,
+    ],
+)
+def test_a_challenge_keeps_its_scheme_and_loses_only_what_is_internal(challenge: str, left: str) -> None:
+    for name in ("WWW-Authenticate", "proxy-authenticate"):
+        assert [left] == field(reply(upstream=Headers.of([(name, challenge)])), name.lower())
+    assert (("www-authenticate", left),) == kept(Headers.of([("www-authenticate", left)]), Redactor())
+
+
+def test_what_is_no_challenge_is_kept_to_the_letter() -> None:
+    fields = (
+        ("set-cookie", "route=10.0.0.1; Domain=llm.internal; Path=/models/x"),
+        ("x-amzn-requestid", "aB3" * 12),
+        ("x-ratelimit-reset-requests", "localhost"),
+    )
+
+    assert fields == kept(Headers.of(fields), Redactor())
+
+
+def test_the_operators_patterns_hold_for_challenges_too() -> None:
+    challenge = Headers.of([("www-authenticate", 'Bearer realm="apollo"')])
+
+    assert (("www-authenticate", 'Bearer realm="(redacted)"'),) == kept(challenge, Redactor(("apollo",)))
 
 
 LIARS = [

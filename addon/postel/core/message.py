@@ -58,8 +58,9 @@ def _round(text: str, redactor: Redactor, echo: Echo | None, limit: int) -> str:
     text = _without_json(text)
     text = redactor.redact(_CONTROLS.sub(" ", text))
     text = " ".join(jsontext.writable(text).split())
+    text = text[: 3 * limit]  # as much as prefixes and echoes may take away
     if echo:
-        text = _without_echo(text[: 4 * limit], echo)
+        text = _without_echo(text, echo)
     text = _trimmed(_bare(text))
     return _shortened(text, limit)
 
@@ -116,7 +117,7 @@ _PREFIX = regex.compile(
     r"|rpc error: code = \w+ desc = "
     r"|\[(?:[\w.:/ -]|<\w+>){1,60}\] ?"
     r"|traceback[^:]{0,40}: "
-    r")(.*[\pL\pN].*)$"
+    r")+(.*[\pL\pN].*)$"
 )
 
 _SUFFIXES = (
@@ -131,9 +132,8 @@ _SUFFIXES = (
 def _bare(text: str) -> str:
     for suffix in _SUFFIXES:
         text = suffix.replace(text, "")
-    while match := _PREFIX.search(text):
-        text = match.group(1) or ""
-    return text
+    match = _PREFIX.search(text)
+    return match.group(1) or "" if match else text
 
 
 def _trimmed(text: str) -> str:

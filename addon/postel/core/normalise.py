@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from postel.core.dialect import Dialect, Terms
 from postel.core.evidence import Evidence, Phase
 from postel.core.fault import TELLS_WAIT
-from postel.core.match import Subject
 from postel.core.message import clean
 from postel.core.param import openai_field
 from postel.core.redact import Redactor
 from postel.core.render import OBEYED_WAIT, Policy, Reply, render, seconds
 from postel.core.retry import told_wait
 from postel.core.rules import RuleSet, Verdict
+from postel.core.subject import Subject
 
 JITTER = 0.25
 """Share of a default wait that is spread over clients, so that a fleet does not come back in one second."""
@@ -67,6 +67,7 @@ class Normaliser:
             request_id=request_id,
             upstream=evidence.headers,
             method=evidence.request.method,
+            redactor=self.redactor,
             policy=self.policy,
         )
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from postel.core.evidence import Headers
+from postel.core.redact import ADDRESS, PATH, SECRET, Redactor
 
 Scalar = str | int | float | bool
 Fields = tuple[tuple[str, str], ...]
@@ -81,12 +82,33 @@ def seconds(wait: float) -> int:
     return max(1, math.ceil(wait))
 
 
-def kept(headers: Headers, extra: Collection[str] = ()) -> Fields:
-    """The upstream's header fields that stay on a rewritten error, in their order, names in lower case."""
+def kept(headers: Headers, redactor: Redactor, extra: Collection[str] = ()) -> Fields:
+    """The upstream's header fields that stay on a rewritten error, in their order, names in lower case.
+
+    Challenges are for people, too, and lose what must not leave; everything else stays to the letter.
+    """
     named = ((name.lower(), value) for name, value in headers.fields)
     return tuple(
-        (name, value) for name, value in named if name in KEPT or name.startswith(KEPT_FAMILIES) or name in extra
+        (name, _challenge(value, redactor) if name in _CHALLENGES else value)
+        for name, value in named
+        if name in KEPT or name.startswith(KEPT_FAMILIES) or name in extra
     )
+
+
+_CHALLENGES = ("www-authenticate", "proxy-authenticate")
+_ANSWERED = ("digest", "negotiate", "ntlm", "scram")
+"""Schemes whose challenge a client computes with: any letter less and nobody gets in."""
+
+
+def _challenge(value: str, redactor: Redactor) -> str:
+    """`Bearer realm="http://keycloak.internal/x", error="invalid_token"` without the address."""
+    if value.lower().startswith(_ANSWERED):
+        return value
+    left = redactor.redact(value)
+    if not any(left.count(mask) > value.count(mask) for mask in (ADDRESS, PATH, SECRET)):
+        return value
+    # Redaction resolves character references, and `&#10;` must not become a line of its own.
+    return "".join(letter if " " <= letter <= "~" else " " for letter in left)
 
 
 def error_body(error: Mapping[str, object]) -> bytes:
@@ -110,6 +132,7 @@ def render(
     request_id: str,
     upstream: Headers,
     method: str,
+    redactor: Redactor,
     policy: Policy,
 ) -> Reply:
     """Put one error into its envelope. `wait` is in whole seconds, None for no Retry-After."""
@@ -130,7 +153,7 @@ def render(
         if rule:
             headers.append(("x-postel-rule", rule))
     ours = {name for name, _ in headers} | OURS
-    headers += [(name, value) for name, value in kept(upstream, policy.keep_headers) if name not in ours]
+    headers += [(name, value) for name, value in kept(upstream, redactor, policy.keep_headers) if name not in ours]
     body = error_body(error)
     headers.append(("content-length", str(len(body))))
     return Reply(
@@ -166,5 +189,6 @@ def fixed_reply(request_id: str, method: str = "POST") -> Reply:
         request_id=request_id,
         upstream=Headers(),
         method=method,
+        redactor=Redactor(),
         policy=Policy(),
     )

@@ -16,10 +16,11 @@ from typing import Literal, get_args
 
 from postel.core.evidence import Evidence, Phase, Request
 from postel.core.fault import Faults
-from postel.core.match import NO_CAPTURES, Captures, Condition, Subject
+from postel.core.match import Condition
 from postel.core.message import clean
 from postel.core.redact import Redactor
 from postel.core.retry import parse_duration
+from postel.core.subject import NO_CAPTURES, Captures, Subject
 from postel.core.template import Found, Group, Header, Placeholder, Scalar, Template, Words, shown
 
 RuleGroup = Literal["user", "engines", "providers", "proxies", "generic", "transport"]

@@ -16,10 +16,10 @@ from typing import Literal
 from postel.coding import decode
 from postel.core.evidence import BODY_LIMIT, Cause, End, Evidence, Headers, Phase, Request
 from postel.core.hold import EVENTS, is_held
-from postel.core.match import Subject
 from postel.core.normalise import Normaliser
 from postel.core.paths import without_query
 from postel.core.render import Reply
+from postel.core.subject import Subject
 from postel.rulefile.case_schema import Case, Expect, Given, GivenRequest
 from postel.rulefile.check import Survey
 from postel.rulefile.load import Loaded

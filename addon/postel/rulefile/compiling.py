@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from postel.core import jsonpath, match
 from postel.core.evidence import Phase
 from postel.core.fault import BASE, FaultRow
-from postel.core.match import PHASES, TEXTS, AllOf, AnyOf, Comparison, Matches, TextCondition, ValueCondition
+from postel.core.match import AllOf, AnyOf, Comparison, Matches, TextCondition, ValueCondition
 from postel.core.rules import DEFAULT_STATUSES, Alternative, Pack, Rule, RuleGroup, Then
+from postel.core.subject import PHASES, TEXTS
 from postel.core.template import Found, Group, Header, Template, Words
 from postel.rulefile import schema
 from postel.rulefile.document import Document

@@ -1,0 +1,139 @@
+"""What rules look at: evidence, what was read from it, and the keys of `when` by which it is looked up.
+
+Owns the phases that have each key, and that everything is read and asked once, when first wanted. Knows no operator and
+no fault. Made by `normalise` and `postel explain`, asked by `rules` and `match`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from postel.core import jsonpath
+from postel.core.body import Reading, read
+from postel.core.evidence import Evidence, Headers, Phase
+from postel.core.jsontext import MISSING
+from postel.core.message import Echo, echoes
+
+Captures = Mapping[str, str]
+"""Named groups that took part in a match and are not empty."""
+
+NO_CAPTURES: Captures = MappingProxyType({})
+
+
+class Question(Protocol):
+    """What can be asked of a subject. Equal labels mean equal questions."""
+
+    @property
+    def label(self) -> str: ...
+
+    def match(self, subject: Subject, /) -> Captures | None:
+        """The named groups if it holds (mostly none), None if it does not."""
+
+
+class Subject:
+    """Evidence under judgement, and what was read from it so far. Everything is read once, when first asked for."""
+
+    __slots__ = ("_body", "_echo", "_found", "_held", "_reading", "evidence")
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self._held: dict[str, Captures | None] = {}
+        self._reading: Reading | None = None
+        self._body: str | None = None
+        self._echo: Echo | None = None
+        self._found: dict[str, object] = {}
+
+    @property
+    def reading(self) -> Reading:
+        """The error object. In the phases `end` and `transport` there is no message to read, and it is empty."""
+        if self._reading is None:
+            evidence = self.evidence
+            match evidence.phase:
+                case Phase.RESPONSE:
+                    self._reading = read(evidence.body, evidence.headers, evidence.reason)
+                case Phase.EVENT:
+                    # Not the head's headers: what they tell is about the answer, not about this event.
+                    self._reading = read(evidence.body, Headers())
+                case Phase.END | Phase.TRANSPORT:
+                    self._reading = read(b"", Headers())
+        return self._reading
+
+    @property
+    def body(self) -> str:
+        """The text of an answer, of a whole event with its comments, or of what came after the last event."""
+        if self._body is None:
+            rest = self.evidence.phase is Phase.END
+            self._body = self.evidence.body.decode("utf-8", "replace") if rest else self.reading.text
+        return self._body
+
+    def ask(self, condition: Question) -> Captures | None:
+        """Whether a condition holds, with its named groups; asked once, however many rules share it."""
+        label = condition.label
+        if label not in self._held:
+            self._held[label] = condition.match(self)
+        return self._held[label]
+
+    def find(self, expression: jsonpath.Expression) -> object:
+        if expression.source not in self._found:
+            document = self.reading.document
+            self._found[expression.source] = None if document is MISSING else expression.find(document)
+        return self._found[expression.source]
+
+    def is_echo(self, text: str) -> bool:
+        """Whether the client's own request contains this text."""
+        if self._echo is None:
+            self._echo = echoes(self.evidence.request)
+        return self._echo.has(text)
+
+
+_R, _V, _E, _T = Phase.RESPONSE, Phase.EVENT, Phase.END, Phase.TRANSPORT
+
+PHASES: Mapping[str, frozenset[Phase]] = {
+    "path": frozenset({_R, _V, _E}),
+    "method": frozenset({_R, _V, _E}),
+    "status": frozenset({_R}),
+    "headers": frozenset({_R, _V, _E}),
+    "content_type": frozenset({_R}),
+    "reason": frozenset({_R}),
+    "type": frozenset({_R, _V}),
+    "code": frozenset({_R, _V}),
+    "param": frozenset({_R, _V}),
+    "json": frozenset({_R, _V}),
+    "message": frozenset({_R, _V}),
+    "body": frozenset({_R, _V, _E}),
+    "event": frozenset({_V}),
+    "stray": frozenset({_V}),
+    "end": frozenset({_E}),
+    "finish_reason": frozenset({_E}),
+    "events": frozenset({_E}),
+    "cause": frozenset({_T}),
+    "detail": frozenset({_T}),
+}
+"""Which phases have a key."""
+
+VALUES: Mapping[str, Callable[[Subject], object]] = {
+    "path": lambda subject: subject.evidence.request.path,
+    "method": lambda subject: subject.evidence.request.method,
+    "status": lambda subject: subject.evidence.status,
+    "content_type": lambda subject: subject.evidence.headers.content_type,
+    "type": lambda subject: subject.reading.type,
+    "code": lambda subject: subject.reading.code,
+    "param": lambda subject: subject.reading.param,
+    "event": lambda subject: subject.evidence.event,
+    "stray": lambda subject: subject.evidence.stray,
+    "end": lambda subject: subject.evidence.end,
+    "finish_reason": lambda subject: subject.evidence.finish_reason,
+    "events": lambda subject: subject.evidence.events,
+    "cause": lambda subject: subject.evidence.cause,
+}
+"""Keys whose value is compared. `headers` and `json` are not here: they say which value."""
+
+TEXTS: Mapping[str, Callable[[Subject], str | None]] = {
+    "reason": lambda subject: subject.evidence.reason,
+    "message": lambda subject: subject.reading.message,
+    "body": lambda subject: subject.body,
+    "detail": lambda subject: subject.evidence.detail,
+}
+"""Keys whose text is searched."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from postel.coding import decode
 from postel.core.evidence import BODY_LIMIT, Evidence, Headers, Phase, Request
-from postel.core.subject import Subject
 from postel.core.normalise import Normaliser
 from postel.core.rules import Tried
+from postel.core.subject import Subject
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? ([1-9]\d\d)(?: ([^\n]*?))?\r?(?:\n|\Z)")
 _GOES_ON = re.compile(rb"1..|3..|401|407")

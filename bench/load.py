@@ -18,13 +18,13 @@ BODY = b'{"model":"m","messages":[{"role":"user","content":"Say hello to the who
 class Client(asyncio.Protocol):
     """One connection; measures from the request's last byte to the answer's."""
 
-    def __init__(self, path: str, gap: float, until: float) -> None:
+    def __init__(self, path: str, gap: float, until: float, first: float) -> None:
         self.request = (
             f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
             f"user-agent: bench\r\naccept: application/json\r\nauthorization: Bearer none\r\n"
             f"content-length: {len(BODY)}\r\n\r\n"
         ).encode() + BODY
-        self.gap, self.until = gap, until
+        self.gap, self.until, self.first = gap, until, first
         self.latencies: list[float] = []
         self.done = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
@@ -34,7 +34,7 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.ask()
+        asyncio.get_running_loop().call_later(self.first, self.ask)
 
     def ask(self) -> None:
         self.sent = time.perf_counter()
@@ -73,8 +73,9 @@ async def main(port: int, path: str, connections: int, seconds: float, rate: flo
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
     clients = []
-    for _ in range(connections):
-        client = Client(path, connections / rate if rate else 0.0, start + seconds)
+    gap = connections / rate if rate else 0.0
+    for number in range(connections):
+        client = Client(path, gap, start + seconds, first=gap * number / connections)  # no two at once
         await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
         clients.append(client)
     async with asyncio.timeout(seconds + 10):

@@ -74,6 +74,8 @@ async def until_signal() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     await stop.wait()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)  # a second one does not wait for what is in progress
 
 
 async def serve(settings: Settings, made: Normaliser, started: Callable[[str, int], None]) -> None:

@@ -114,7 +114,6 @@ async def test_postel_run_says_where_it_serves_and_ends_cleanly_on_a_signal(numb
     assert (0, "") == (code, said)
 
 
-@pytest.mark.xfail(strict=True, reason="not built yet: a signal cuts what is in progress (mitmproxy #3895)")
 @wired
 async def test_an_answer_in_progress_is_finished_before_the_process_ends() -> None:
     opening = head("200 OK", "Content-Type: application/octet-stream", "Content-Length: 12")
@@ -133,6 +132,29 @@ async def test_an_answer_in_progress_is_finished_before_the_process_ends() -> No
         idle.writer.close()
 
     assert (b"-second", 0) == (rest, code)
+
+
+@wired
+async def test_a_second_signal_waits_for_nothing() -> None:
+    async with (
+        engine(
+            says(head("200 OK", "Content-Type: application/octet-stream", "Content-Length: 9"), b"x", End.STALL)
+        ) as (
+            _,
+            port,
+        ),
+        running("run", "--upstream", f"http://127.0.0.1:{port}", "--listen", "127.0.0.1:0") as proxy,
+    ):
+        client = await proxy.connect()
+        await client.send(post())
+        await client.reader.readuntil(b"x")
+        proxy.process.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.5)
+        assert proxy.process.returncode is None
+        proxy.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(4):
+            await proxy.process.wait()
+        client.writer.close()
 
 
 @wired

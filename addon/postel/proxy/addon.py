@@ -7,6 +7,7 @@ by `mitmdump -s` through `addon/postel_addon.py`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import time
@@ -46,6 +47,9 @@ from postel.proxy.timers import Timers
 from postel.settings import Route, Settings
 
 logger = logging.getLogger(__name__)
+
+DRAIN = 20.0
+"""Seconds that answers in progress have after a signal; Kubernetes kills a pod after 30."""
 
 
 class Postel:
@@ -89,6 +93,10 @@ class Postel:
         self.timers.start()
 
     async def done(self) -> None:
+        """Let what is in progress finish, within a bound; nothing new can come, the listeners are closed."""
+        until = time.monotonic() + DRAIN
+        while any(layer.streams for layer in self._layers.values()) and time.monotonic() < until:  # noqa: ASYNC110 - once
+            await asyncio.sleep(0.05)
         await self.timers.stop()
 
     def next_layer(self, nextlayer: NextLayer) -> None:

@@ -37,7 +37,7 @@ def test_without_a_content_type_there_is_none() -> None:
 
 def test_the_words_of_the_rule_grammar_are_the_values() -> None:
     assert {"response", "event", "end", "transport"} == set(Phase)
-    assert {"closed", "broken", "stalled"} == set(End)
+    assert {"closed", "broken", "stalled", "expired"} == set(End)
     causes = """
         refused unreachable dns tls connect_timeout head_timeout closed bad_head bad_framing head_too_large
         body_cut body_timeout answer_too_large

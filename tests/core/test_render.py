@@ -21,6 +21,7 @@ def reply(**given_here: Any) -> Reply:
         "details": {},
         "keys": ("message", "type", "param", "code", "details"),
         "fault": "unavailable",
+        "base": "unavailable",
         "rule": "generic-503",
         "retryable": True,
         "wait": 10,

@@ -157,15 +157,16 @@ def _payloads(text: str) -> list[str] | None:
 
 
 def _first_error(payloads: list[str]) -> tuple[Kind, Json | Missing, Found]:
-    """The first event with an error in it, else the first one."""
-    first: tuple[Kind, Json | Missing, Found] = ("text", MISSING, Found())
-    for index, payload in enumerate(payloads[:_DOCUMENTS]):
-        read = _read_json_or_words(payload.strip())
-        if read[2].message and payload.strip() != "[DONE]":
+    """The first event with an error's words in it, else with an error's name, else the first one."""
+    reads: list[tuple[Kind, Json | Missing, Found]] = []
+    for payload in payloads[:_DOCUMENTS]:
+        text = payload.strip()
+        read = _read_json_or_words(text)
+        if read[2].message and text != "[DONE]":
             return read
-        if index == 0:
-            first = (*read[:2], Found())
-    return first
+        reads.append((*read[:2], read[2] if read[0] == "json" else Found()))
+    named = (read for read in reads if read[2] != Found())
+    return next(named, reads[0] if reads else ("text", MISSING, Found()))
 
 
 def _read_json_or_words(text: str) -> tuple[Kind, Json | Missing, Found]:

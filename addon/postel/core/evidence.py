@@ -1,7 +1,7 @@
 """What was observed of one exchange, as plain data.
 
 Owns the shapes that carry facts from the edge to the rules. Decides nothing, reads no body. Built by `proxy.observe`
-(live traffic) and by `rulefile.cases` (recorded traffic); read by `match`, `body` and `normalise`.
+(live traffic) and by `rulefile.play` (recorded traffic); read by `match`, `body` and `normalise`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,15 @@ class Phase(StrEnum):
 
 
 class End(StrEnum):
-    """How a body stopped. FIN and RST look alike to mitmproxy, so both are `broken`."""
+    """How a body stopped. FIN and RST look alike to mitmproxy, so both are `broken`.
+
+    `expired` is our own doing: the whole answer took longer than the route allows.
+    """
 
     CLOSED = "closed"
     BROKEN = "broken"
     STALLED = "stalled"
+    EXPIRED = "expired"
 
 
 class Cause(StrEnum):
@@ -109,7 +113,8 @@ class Evidence:
     """One observation, the input of every rule. A field that its phase does not have keeps its default.
 
     `body` is decoded (no content coding) and at most BODY_LIMIT long: an answer's body, one whole stream event with its
-    comments, or what came after the last whole event.
+    comments, or what came after the last whole event. `readable` is false of an event whose data is no JSON, strictly:
+    the rules' own reader makes the best even of half a document.
     """
 
     phase: Phase
@@ -120,6 +125,7 @@ class Evidence:
     body: bytes = b""
     event: str | None = None
     stray: bool = False
+    readable: bool = True
     end: End | None = None
     finish_reason: str | None = None
     events: int = 0

@@ -2,15 +2,16 @@
 
 Owns the order of the steps and who is asked for what: the rules say which fault and in whose words, the dialect says
 how it is told, `retry` says how long to wait. A pure function of its arguments: `now` and `jitter` come from the edge.
-Called by `proxy.addon` for live traffic, and by `rulefile.cases` and `postel explain` for recorded traffic.
+Called by `proxy.addon` for live traffic, and by `rulefile.play` and `postel explain` for recorded traffic.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from postel.core.dialect import Dialect, Terms
-from postel.core.evidence import Evidence, Phase
+from postel.core.evidence import End, Evidence, Phase
 from postel.core.fault import TELLS_WAIT
 from postel.core.message import clean
 from postel.core.param import openai_field
@@ -61,6 +62,7 @@ class Normaliser:
             details=verdict.details,
             keys=self.dialect.keys,
             fault=verdict.fault,
+            base=self.rules.faults.base(verdict.fault),
             rule=verdict.rule or None,
             retryable=terms.retryable,
             wait=self._wait(subject, verdict, terms, now, jitter),
@@ -86,16 +88,21 @@ class Normaliser:
         return seconds(max(terms.retry_after, min(spread, OBEYED_WAIT)))
 
 
+_ENDS: Mapping[End | None, str] = {End.STALLED: "stream_stalled", End.EXPIRED: "timeout"}
+
+
 def _unruled(evidence: Evidence) -> Verdict | None:
     """The verdict where no rule matched, which a complete rule library never lets happen.
 
-    An upstream status that nobody knows keeps its class; an unmatched 2xx or event is healthy.
+    An upstream status that nobody knows keeps its class; an unmatched 2xx is healthy, and so is an event that is JSON.
     """
     match evidence.phase:
         case Phase.TRANSPORT:
             fault = "bad_gateway"
         case Phase.END:
-            fault = "stream_stalled" if evidence.end == "stalled" else "stream_interrupted"
+            fault = _ENDS.get(evidence.end, "stream_interrupted")
+        case Phase.EVENT if not evidence.readable:
+            fault = "stream_malformed"
         case Phase.RESPONSE if (evidence.status or 0) >= 500:
             fault = "internal"
         case Phase.RESPONSE if (evidence.status or 0) >= 400:

@@ -52,13 +52,16 @@ KEPT_FAMILIES = (
 class Reply:
     """One complete error answer. Header names are in lower case; `body` is empty for HEAD.
 
-    The other fields say what is in it, for the journal, the metrics and the cases: `retry_after` is in whole seconds.
+    The other fields say what is in it, for the end of a stream, the journal, the metrics and the cases: `error` is the
+    object inside the envelope, `base` the base fault that `fault` is a form of, `retry_after` is in whole seconds.
     """
 
     status: int
     headers: Fields
     body: bytes
+    error: Mapping[str, object]
     fault: str
+    base: str
     rule: str | None
     message: str
     type: str
@@ -126,6 +129,7 @@ def render(
     details: Mapping[str, Scalar],
     keys: tuple[str, ...],
     fault: str,
+    base: str,
     rule: str | None,
     retryable: bool,
     wait: int | None,
@@ -160,7 +164,9 @@ def render(
         status=status,
         headers=tuple(headers),
         body=b"" if method == "HEAD" else body,
+        error=error,
         fault=fault,
+        base=base,
         rule=rule,
         message=message,
         type=type,
@@ -183,6 +189,7 @@ def fixed_reply(request_id: str, method: str = "POST") -> Reply:
         details={},
         keys=("message", "type", "param", "code"),
         fault="bad_gateway",
+        base="bad_gateway",
         rule=None,
         retryable=True,
         wait=None,

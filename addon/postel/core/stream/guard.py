@@ -1,0 +1,322 @@
+"""The state machine between an upstream's stream and the client.
+
+Owns what of a stream may leave and when: whole events only, the head with the first of them that has output, and where
+the stream fails, either a real status (nothing is out yet) or one error event and the clean end of the body. Knows no
+socket and no clock (every call is told the time), no rule (it asks `judge`) and no wording (that is `tail`'s). Driven
+by `proxy.layer` and by `rulefile.play`.
+
+    HELD -> OPEN -> ENDED            the body ends properly: complete, or after one error event
+    HELD -> REFUSED                  `reply` goes out in the place of the upstream's answer
+            OPEN -> UNFINISHED       a part of an event is out, and nothing can be said any more
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import IntEnum
+from math import inf
+
+from postel.core.evidence import End, Headers, Request
+from postel.core.render import Reply
+from postel.core.stream.inspector import Inspector, Judge, Kind, Look
+from postel.core.stream.ndjson import LineReader
+from postel.core.stream.policy import StreamPolicy
+from postel.core.stream.repeat import Repeat
+from postel.core.stream.sse import SseReader
+from postel.core.stream.tail import form_of, tail
+
+KEEPALIVE = b": keep-alive\n\n"
+
+GRACE = 5.0
+"""Seconds that a body may stay open after its protocol's last event; an SDK that reads to the end waits for it."""
+
+
+class Stage(IntEnum):
+    """What is to be done with the client's answer. It only ever goes on."""
+
+    HELD = 0  # nothing may leave yet
+    OPEN = 1  # the head, then whatever a call returns
+    REFUSED = 2  # `reply` instead of the upstream's answer
+    ENDED = 3  # the head if it is not out, what the call returned, and the proper end of the body
+    UNFINISHED = 4  # what the call returned, and then no end: the framing tells that this is not all
+
+
+class Guard:
+    """One stream. `asked` is when the upstream had the request, `now` when its head came, in seconds of one clock.
+
+    Every call returns what is to be sent to the client now; `stage` says how. `deadline` is when `tick` wants to be
+    called (too early or too often does no harm). After the last stage nothing changes any more. Never raises.
+    """
+
+    __slots__ = (
+        "_first_output_by",
+        "_inspector",
+        "_last_byte",
+        "_last_event",
+        "_last_sent",
+        "_lines",
+        "_opening",
+        "_opening_size",
+        "_out",
+        "_path",
+        "_policy",
+        "_reader",
+        "_release_at",
+        "_repeat",
+        "_request_id",
+        "_spoken",
+        "_terminated",
+        "_total_by",
+        "deadline",
+        "held",
+        "opened",
+        "reply",
+        "stage",
+    )
+
+    def __init__(
+        self,
+        judge: Judge,
+        request: Request,
+        headers: Headers,
+        *,
+        policy: StreamPolicy,
+        request_id: str,
+        lines: bool,
+        asked: float,
+        now: float,
+    ) -> None:
+        self._inspector = Inspector(judge, request, headers, policy, lines=lines)
+        self._reader = LineReader() if lines else SseReader()
+        self._repeat = Repeat()
+        self._policy = policy
+        self._path = request.path
+        self._request_id = request_id
+        self._lines = lines
+
+        self.stage = Stage.HELD
+        self.opened = False
+        self.reply: Reply | None = None
+        self.held = 0
+        self._opening: list[bytes] = []
+        self._opening_size = 0
+        self._out: list[bytes] = []
+        self._spoken = False  # there was output
+
+        self._first_output_by = asked + policy.first_output_timeout
+        self._total_by = asked + policy.total_timeout
+        self._release_at = now + policy.hold_time
+        self._last_byte = self._last_event = self._last_sent = now
+        self._terminated: float | None = None  # when the protocol's last event came
+        self.deadline = inf
+        self._schedule()
+
+    @property
+    def delivered(self) -> int:
+        """Events with data that the client has."""
+        return self._inspector.events if self.opened else 0
+
+    @property
+    def repaired(self) -> Counter[str]:
+        """What was mended so far, by the name of the repair; `malformed` events were dropped."""
+        return self._inspector.repaired
+
+    # What happens -----------------------------------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> bytes:
+        """Bytes of the body came."""
+        if self.stage >= Stage.REFUSED:
+            return b""
+        self._last_byte = now
+        reader = self._reader
+        between = not (reader.held or reader.is_loose)
+        if between and self._spoken and self._terminated is None and self._inspector.is_calm:
+            at, events = self._repeat.run(data)
+            if events:
+                self._inspector.events += events
+                self._last_event = now
+                self._out.append(data[:at])
+                data = data[at:]
+        for event in reader.receive(data) if data else ():
+            if event.loose or self._terminated is not None:
+                self._out.append(event.raw)
+                continue
+            if event.data is not None or event.stray:
+                self._last_event = now
+            self._take(self._inspector.look(event), now)
+            if self.stage >= Stage.REFUSED:
+                return self._sent(now)
+        if reader.held > self._policy.event_bytes:
+            self._open()
+            self._out.append(reader.let_go())
+        return self._sent(now)
+
+    def end(self, how: End, now: float) -> bytes:
+        """The body ended or broke, or the edge gives it up."""
+        if self.stage >= Stage.REFUSED:
+            return b""
+        loose = self._reader.is_loose
+        rest = self._reader.finish()
+        trailer = b""
+        if rest and how is End.CLOSED:
+            look = self._inspector.look_at_rest(rest) if self._terminated is None else Look(Kind.DROPPED)
+            if look.kind is not Kind.ASIDE:
+                self._take(look, now)
+            if look.kind is not Kind.DROPPED:
+                rest = None  # it is no fragment
+            trailer = look.raw if look.kind is Kind.ASIDE else b""
+        if self.stage >= Stage.REFUSED:
+            return self._sent(now)
+        if self._terminated is not None or self._inspector.is_complete(how, rest):
+            self._end_well(trailer)
+        elif reply := self._inspector.explain(how, rest):
+            self._fail(reply, loose=loose)
+        else:
+            self._end_well(trailer)
+        return self._sent(now)
+
+    def tick(self, now: float) -> bytes:
+        """Time passed."""
+        if self.stage >= Stage.REFUSED:
+            return b""
+        if now >= self._total_by:
+            return self.end(End.EXPIRED, now)
+        if now >= self._silent_at():
+            return self.end(End.STALLED, now)
+        if self.stage is Stage.HELD and now >= self._release_at:
+            self._open()
+        elif now >= self._quiet_at():
+            self._out.append(KEEPALIVE)
+        return self._sent(now)
+
+    def release(self, now: float) -> bytes:
+        """Hold nothing any more: there is no memory for it."""
+        if self.stage >= Stage.REFUSED:
+            return b""
+        self._open()
+        if self._reader.held:
+            self._out.append(self._reader.let_go())
+        return self._sent(now)
+
+    def excuse(self, now: float) -> None:
+        """The client is slow and the upstream is held back for it: the silence until now is not the upstream's."""
+        self._last_byte = self._last_event = self._last_sent = now
+        if self._terminated is not None:
+            self._terminated = now
+        self._schedule()
+
+    # Deadlines --------------------------------------------------------------------------------------------------------
+
+    def _silent_at(self) -> float:
+        """When the upstream will have been silent for too long."""
+        policy = self._policy
+        if self._terminated is not None:
+            return self._terminated + GRACE
+        if not self._spoken:
+            return self._first_output_by
+        return min(self._last_byte + policy.idle_timeout, self._last_event + policy.comment_timeout)
+
+    def _quiet_at(self) -> float:
+        """When the client is due a sign of life."""
+        if (
+            self._policy.keepalive is None
+            or self._lines
+            or self.stage is not Stage.OPEN
+            or self._reader.is_loose
+            or self._terminated is not None
+            or self._inspector.progress.is_finished
+        ):
+            return inf
+        return self._last_sent + self._policy.keepalive
+
+    def _schedule(self) -> None:
+        if self.stage >= Stage.REFUSED:
+            self.deadline = inf
+            return
+        deadline = min(self._silent_at(), self._total_by)
+        if self.stage is Stage.HELD:
+            deadline = min(deadline, self._release_at)
+        elif self._policy.keepalive is not None:
+            deadline = min(deadline, self._quiet_at())
+        self.deadline = deadline
+
+    # What leaves ------------------------------------------------------------------------------------------------------
+
+    def _take(self, look: Look, now: float) -> None:
+        kind, raw, reply, plain = look
+        if reply:
+            if raw and self.opened:
+                self._out.append(raw)
+            self._fail(reply)
+        elif kind >= Kind.OUTPUT:
+            if not self._spoken:
+                self._spoken = True
+                self._open()
+            self._out.append(raw)
+            if kind is Kind.LAST:
+                self._terminated = now
+            elif plain:
+                self._repeat.learn(raw)
+        elif kind is not Kind.DROPPED:
+            self._hold(raw)
+
+    def _hold(self, raw: bytes) -> None:
+        """Send what has no output, if not now then with what has."""
+        if self.stage is not Stage.HELD:
+            self._out.append(raw)
+            return
+        self._opening.append(raw)
+        self._opening_size += len(raw)
+        if self._opening_size > self._policy.hold_bytes:
+            self._open()
+
+    def _open(self) -> None:
+        if self.stage is Stage.HELD:
+            self.stage = Stage.OPEN
+            self.opened = True
+            self._out = self._opening
+            self._opening, self._opening_size = [], 0
+
+    def _end_well(self, trailer: bytes) -> None:
+        self._inspector.forgive()
+        self._open()
+        if trailer:
+            self._out.append(trailer)
+        self.stage = Stage.ENDED
+
+    def _fail(self, reply: Reply, *, loose: bool = False) -> None:
+        self.reply = reply
+        if self.stage is Stage.HELD:
+            self.stage = Stage.REFUSED
+            return
+        self.stage = Stage.UNFINISHED if loose else Stage.ENDED
+        if not loose:
+            if self._lines and self._out and not self._out[-1].endswith(b"\n"):
+                self._out.append(b"\n")  # a last line of JSON, which was whole without it
+            progress = self._inspector.progress
+            self._out.append(
+                tail(
+                    reply,
+                    form_of(progress, self._path, lines=self._lines),
+                    request_id=self._request_id,
+                    delivered=self._inspector.events,
+                    sequence=progress.sequence,
+                    done=self._policy.done_after_error,
+                )
+            )
+
+    def _sent(self, now: float) -> bytes:
+        """Everything a call has found to send."""
+        out = self._out
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self._out = []
+            self._last_sent = now
+        else:
+            data = b""
+        if self.stage >= Stage.REFUSED:
+            self._opening, self._opening_size, self.held = [], 0, 0
+        else:
+            self.held = self._opening_size + self._reader.held
+        self._schedule()
+        return data

@@ -1,9 +1,12 @@
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from postel.settings import Address, Settings, SettingsError, env_name, flag_name, load
+from postel.core.evidence import BODY_LIMIT
+from postel.core.stream.policy import StreamPolicy
+from postel.settings import Address, PerRoute, Settings, SettingsError, Terms, env_name, flag_name, load
 
 UPSTREAM = {"upstream": "http://engine:8000"}
 
@@ -252,14 +255,149 @@ def test_a_proxy_in_front_of_itself_is_refused() -> None:
     assert "call itself" in line
 
 
-def test_routes_come_from_the_file_and_keep_what_they_do_not_say(tmp_path: Path) -> None:
-    file = config(tmp_path, "routes:\n- {path: /v1/slow*, first_byte_timeout: 20m, retry_stale: true}\n")
+# --- routes -----------------------------------------------------------------------------------------------------------
 
-    (route,) = load(UPSTREAM, {}, file).routes
 
-    assert ("/v1/slow*", 1200, None, True) == (
-        route.path,
-        route.first_byte_timeout,
-        route.idle_timeout,
-        route.retry_stale,
+def test_routes_come_from_the_file_and_have_from_the_deployment_what_they_do_not_say(tmp_path: Path) -> None:
+    file = config(
+        tmp_path, "routes:\n- {path: /v1/slow*, first_byte_timeout: 20m, retry_stale: true}\nidle_timeout: 7\n"
     )
+
+    (route,) = load({**UPSTREAM, "connect_timeout": "1"}, {"POSTEL_STRICT": "on"}, file).routes
+
+    assert ("/v1/slow*", 1200, True) == (route.path, route.first_byte_timeout, route.retry_stale)
+    assert (7, 1, 590, True) == (route.idle_timeout, route.connect_timeout, route.comment_timeout, route.strict)
+
+
+def test_what_a_deployment_says_a_route_may_take_back(tmp_path: Path) -> None:
+    file = config(
+        tmp_path,
+        "strict: true\ntotal_timeout: 5m\nkeepalive: 15\ndone: after-error\nrepairs: none\nroutes:\n"
+        "- {path: /a, strict: false, total_timeout: off, keepalive: off, done: never, repairs: [bom, utf8]}\n"
+        "- {path: /b, total_timeout: }\n"
+        "- {path: /c}\n",
+    )
+
+    got = load(UPSTREAM, {}, file)
+
+    a, b, c = (got.for_route(route) for route in got.routes)
+    assert StreamPolicy(repairs=frozenset({"bom", "utf8"})) == a.stream
+    assert (inf, True) == (b.total_timeout, b.stream.strict)
+    assert got.for_route() == c
+    assert (300, 300, frozenset()) == (c.total_timeout, c.stream.total_timeout, c.stream.repairs)
+
+
+@pytest.mark.parametrize("name", PerRoute.model_fields)
+def test_each_setting_of_a_path_is_one_of_the_deployment_too(tmp_path: Path, name: str) -> None:
+    values = {"strict": "true", "done": "after-error", "repairs": "[bom]", "hold_bytes": "1k", "hold_body": "1k"}
+    text = f"{name}: {values.get(name, '7s')}"
+    file = config(tmp_path, f"{text}\n")
+    whole = load(UPSTREAM, {}, file).for_route()
+    file = config(tmp_path, f"routes: [{{path: /x, {text}}}]\n")
+    settings = load(UPSTREAM, {}, file)
+
+    assert whole == settings.for_route(settings.routes[0])
+    assert whole != settings.for_route()
+
+
+def test_a_wrong_value_of_the_deployment_is_told_once_and_not_for_each_route(tmp_path: Path) -> None:
+    file = config(tmp_path, "idle_timeout: never\nroutes: [{path: /a}, {path: /b}]\n")
+
+    assert [f"{file}:1:15: idle_timeout: should be seconds or a duration such as 500ms, 5s, 2m"] == refused(
+        UPSTREAM, {}, file
+    )
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_counts_for_a_path_are_the_defaults_of_the_design() -> None:
+    assert (
+        Terms(
+            connect_timeout=5,
+            first_byte_timeout=590,
+            idle_timeout=120,
+            comment_timeout=590,
+            total_timeout=inf,
+            hold_body=64 * 1024,
+            retry_stale=False,
+            stream=StreamPolicy(),
+        )
+        == load(UPSTREAM, {}).for_route()
+    )
+
+
+def test_every_setting_of_a_stream_reaches_its_guard() -> None:
+    given = {
+        "first_byte_timeout": "1",
+        "idle_timeout": "2",
+        "comment_timeout": "3s",
+        "total_timeout": "4",
+        "hold_time": "500ms",
+        "hold_bytes": "6k",
+        "hold_body": "7k",
+        "keepalive": "8",
+        "strict": "true",
+        "done": "after-error",
+        "repairs": "bom, blank_line",
+    }
+
+    got = load({**UPSTREAM, **given}, {}).for_route()
+
+    assert (1, 2, 3, 4) == (got.first_byte_timeout, got.idle_timeout, got.comment_timeout, got.total_timeout)
+    assert 7 * 1024 == got.hold_body
+    assert (
+        StreamPolicy(
+            first_output_timeout=1,
+            idle_timeout=2,
+            comment_timeout=3,
+            total_timeout=4,
+            hold_time=0.5,
+            hold_bytes=6 * 1024,
+            strict=True,
+            done_after_error=True,
+            keepalive=8,
+            repairs=frozenset({"bom", "blank_line"}),
+        )
+        == got.stream
+    )
+
+
+@pytest.mark.parametrize("name", ["total_timeout", "keepalive"])
+def test_what_is_off_unless_given_can_be_said_to_be_off(name: str) -> None:
+    assert load(UPSTREAM, {}) == load({**UPSTREAM, name: "off"}, {f"POSTEL_{name.upper()}": "5s"})
+    assert [f"--{name.replace('_', '-')}: should be seconds or a duration such as 500ms, 5s, 2m, or off"] == refused(
+        {**UPSTREAM, name: "never"}
+    )
+    assert refused({**UPSTREAM, name: "0"})
+
+
+@pytest.mark.parametrize(
+    ("given", "repairs"),
+    [
+        ("none", ()),
+        ([], ()),
+        ("utf8,bom", ("utf8", "bom")),
+        (["utf8"], ("utf8",)),
+        (" empty_data , ", ("empty_data",)),
+    ],
+)
+def test_repairs_are_a_list_or_a_text_with_commas(given: object, repairs: tuple[str, ...]) -> None:
+    assert repairs == load({**UPSTREAM, "repairs": given}, {}).repairs
+
+
+def test_a_repair_that_nobody_knows_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    file = config(tmp_path, "repairs: [bom, boom]\n")
+
+    assert [f"{file}:1:10: repairs: has no 'boom', there are blank_line, bom, empty_data, utf8"] == refused(
+        UPSTREAM, {}, file
+    )
+
+
+def test_no_more_of_a_body_is_held_than_rules_may_look_at() -> None:
+    assert BODY_LIMIT == load({**UPSTREAM, "hold_body": BODY_LIMIT}, {}).hold_body
+    assert refused({**UPSTREAM, "hold_body": BODY_LIMIT + 1})
+
+
+def test_whoever_turns_comments_on_reads_first_whom_they_break() -> None:
+    assert "go-openai" in str(Settings.model_fields["keepalive"].description)

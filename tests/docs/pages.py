@@ -7,15 +7,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import UnionType
 from typing import get_args, get_origin
 
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from postel.core.fault import BASE
 from postel.rulefile.load import load_rules
-from postel.settings import Route, Settings, env_name, flag_name
+from postel.settings import PerRoute, Route, Settings, env_name, flag_name
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made from the code: {} -->", "<!-- end -->"
@@ -36,36 +38,51 @@ def faults() -> str:
 
 
 def settings() -> str:
-    """Every setting with its flag, its environment variable, its default and its meaning."""
+    """What is set for the whole deployment."""
+    return _flags(name for name in Settings.model_fields if name not in PerRoute.model_fields)
+
+
+def per_route() -> str:
+    """What a route may set too."""
+    return _flags(PerRoute.model_fields)
+
+
+def _flags(names: Iterable[str]) -> str:
+    """Settings with their flag, environment variable, default and meaning."""
     lines = ["| flag and environment | default | meaning |", "| --- " * 3 + "|"]
-    for name, field in Settings.model_fields.items():
-        default = "required" if field.default is PydanticUndefined else _default(field.default)
+    for name in names:
+        field = Settings.model_fields[name]
         flag = f"`{flag_name(name)}` `{env_name(name)}`" if name != "routes" else "`routes:` in the config file"
-        lines.append(f"| {flag} | {default} | {field.description}{_choices(field.annotation)} |")
+        lines.append(f"| {flag} | {_default(field)} | {field.description}{_choices(field.annotation)} |")
     return "\n".join(lines)
 
 
 def routes() -> str:
-    """The keys of one entry of `routes`."""
+    """The keys of one entry of `routes` that are not the deployment's as well."""
     lines = ["| key | default | meaning |", "| --- " * 3 + "|"]
     for name, field in Route.model_fields.items():
-        default = "required" if field.default is PydanticUndefined else _default(field.default)
-        meaning = field.description or "As the setting of the same name."
-        lines.append(f"| `{name}` | {default} | {meaning} |")
+        if name not in PerRoute.model_fields:
+            lines.append(f"| `{name}` | {_default(field)} | {field.description} |")
     return "\n".join(lines)
 
 
-def _default(value: object) -> str:
-    match value:
-        case None | ():
+def _default(field: FieldInfo) -> str:
+    match field.default:
+        case value if value is PydanticUndefined:
+            return "required"
+        case None:
+            return "off" if "`off`" in (field.description or "") else "none"
+        case ():
             return "none"
-        case bool():
+        case bool() as value:
             return "on" if value else "off"
-        case tuple():
+        case tuple() as value:
             return " ".join(f"`{item}`" for item in value)
-        case float() | int():
+        case int() as value if value and value % 1024 == 0:
+            return f"{value // 1024}k"
+        case float() | int() as value:
             return f"{value:g}"
-    return f"`{value}`"
+    return f"`{field.default}`"
 
 
 def _choices(annotation: object) -> str:
@@ -74,7 +91,10 @@ def _choices(annotation: object) -> str:
     return f" One of {', '.join(f'`{word}`' for word in words)}." if len(words) > 1 else ""
 
 
-PAGES = {"README.md": {"faults": faults}, "docs/settings.md": {"settings": settings, "routes": routes}}
+PAGES = {
+    "README.md": {"faults": faults},
+    "docs/settings.md": {"settings": settings, "per route": per_route, "routes": routes},
+}
 
 
 def made(page: str) -> str:

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postel import metrics
-from postel.proxy.budget import TOTAL_HOLD, Budget
+from postel.proxy.budget import TOTAL_HOLD, Budget, Held
 
 
 def refusals() -> float:
@@ -40,3 +40,11 @@ def test_no_more_is_held_than_may_be(sizes: list[int]) -> None:
     for size in taken:
         budget.give(size)
     assert 0 == budget.held
+
+
+def test_a_body_that_is_refused_again_and_again_is_counted_once() -> None:
+    before = refusals()
+    held = Held(Budget(limit=10))
+
+    assert [False, True, False] == [held.take(size) for size in (11, 10, 1)]
+    assert before + 1 == refusals()

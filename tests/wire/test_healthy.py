@@ -86,7 +86,8 @@ async def test_head_on_a_healthy_path_passes_its_headers() -> None:
 @pytest.mark.parametrize("framing", ["length", "chunked", "until closed", "HTTP/1.0"])
 @wired
 async def test_every_framing_ends_properly(framing: str, content_type: str | None) -> None:
-    body = b'{"choices":[]}'
+    finished = b'{"choices":[{"index":0,"finish_reason":"stop"}]}'
+    body = b"data: %s\n\n" % finished if content_type == "text/event-stream" else finished
     typed = [f"Content-Type: {content_type}"] if content_type else []
     steps: dict[str, list[Step]] = {
         "length": [head("200 OK", *typed, f"Content-Length: {len(body)}"), body],
@@ -154,7 +155,8 @@ async def test_ten_megabytes_pass_without_being_kept(content_type: str, chunked:
 async def test_the_first_bytes_of_a_stream_do_not_wait_for_the_last() -> None:
     event = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
     opening = head("200 OK", "Content-Type: text/event-stream", "Transfer-Encoding: chunked")
-    async with rig(says(opening, chunk(event), 0.5, chunk(b"data: [DONE]\n\n"), b"0\r\n\r\n")) as wire:
+    ending = event.replace(b"}}]", b'},"finish_reason":"stop"}]') + b"data: [DONE]\n\n"
+    async with rig(says(opening, chunk(event), 0.5, chunk(ending), b"0\r\n\r\n")) as wire:
         client = await wire.connect()
         start = asyncio.get_running_loop().time()
         await client.send(CHAT)

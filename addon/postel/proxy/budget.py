@@ -20,10 +20,14 @@ class Budget:
     limit: int = TOTAL_HOLD
     held: int = 0
 
-    def take(self, size: int) -> bool:
-        """Account for `size` more bytes; False if that is too much, and then nothing is taken."""
+    def take(self, size: int, *, again: bool = False) -> bool:
+        """Account for `size` more bytes; False if that is too much, and then nothing is taken.
+
+        `again`: a body that was refused before is counted no second time.
+        """
         if self.held + size > self.limit:
-            metrics.HOLDS_REFUSED.inc()
+            if not again:
+                metrics.HOLDS_REFUSED.inc()
             return False
         self.held += size
         return True
@@ -38,10 +42,12 @@ class Held:
 
     budget: Budget
     size: int = 0
+    refused: bool = False
 
     def take(self, size: int) -> bool:
         """Account for `size` more bytes; False if they may not be held."""
-        if not self.budget.take(size):
+        if not self.budget.take(size, again=self.refused):
+            self.refused = True
             return False
         self.size += size
         return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 from mitmproxy.http import HTTPFlow
@@ -15,9 +16,14 @@ from mitmproxy.http import HTTPFlow
 from postel.core.normalise import Normaliser
 from postel.core.render import Reply
 from postel.core.requestid import RequestId
+from postel.settings import Terms
 
 REQUEST_HOLD = 1024 * 1024
 """Bytes of a request body that are held before it is streamed through."""
+
+
+Events = Literal["events", "lines"]
+"""What a guarded answer is a stream of: server-sent events, lines of JSON."""
 
 
 @dataclass(slots=True)
@@ -54,10 +60,8 @@ class Exchange:
     request_id: RequestId
     normalised: bool
     enforcing: bool
-    first_byte_timeout: float
-    idle_timeout: float
-    connect_timeout: float
-    retry_stale: bool
+    terms: Terms
+    events: Events | None = None
     reply: Reply | None = None
 
 

@@ -12,9 +12,9 @@ from mitmproxy.http import HTTPFlow, Response
 
 from postel.coding import decode
 from postel.core.evidence import BODY_LIMIT, Cause, Evidence, Headers, Phase, Request
-from postel.core.hold import is_held
+from postel.core.hold import LINES, Shape, asks_stream, is_guarded, is_held, sniff
 from postel.core.paths import without_query
-from postel.proxy.exchange import REQUEST_HOLD, Tee
+from postel.proxy.exchange import REQUEST_HOLD, Events, Tee
 
 # What asyncio, the resolver and OpenSSL say when a connection cannot be made; the first that is found decides. Several
 # addresses are tried in turn and reported together, and then the most telling one counts.
@@ -67,9 +67,36 @@ def held(method: str, answer: Response) -> bool:
     """Whether an answer is held, by its head."""
     fields = answer.headers
     length = fields.get("content-length", "")
-    media_type = fields.get("content-type", "").partition(";")[0].strip().lower()
     size = int(length) if length.isdecimal() else None
-    return is_held(method, answer.status_code, media_type or None, size, grpc_status=fields.get("grpc-status"))
+    return is_held(method, answer.status_code, _media_type(answer), size, grpc_status=fields.get("grpc-status"))
+
+
+def guarded(method: str, answer: Response) -> Events | None:
+    """What an answer is a stream of, by its head; None for one that is not guarded."""
+    media_type = _media_type(answer)
+    if not is_guarded(method, answer.status_code, media_type):
+        return None
+    return "lines" if media_type in LINES else "events"
+
+
+def _media_type(answer: Response) -> str | None:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower() or None
+
+
+def shape(flow: HTTPFlow, body: bytes) -> Shape | None:
+    """What a held answer that begins with these bytes, as received, is a stream of."""
+    assert flow.response
+    if coding := flow.response.headers.get("content-encoding"):
+        body = decode(body, coding, BODY_LIMIT)
+    found = sniff(body, streamed=True)
+    if found in (None, "unsure") or asks_stream(request(flow).body):
+        return found
+    return sniff(body, streamed=False)
+
+
+def request_line(flow: HTTPFlow) -> Request:
+    """What a stream's own bytes are read by: the request without its body."""
+    return Request(method=flow.request.method, path=without_query(flow.request.path))
 
 
 def request(flow: HTTPFlow) -> Request:

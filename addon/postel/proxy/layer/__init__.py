@@ -25,6 +25,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from postel.proxy.layer.http1 import RescueHttp1Client, RescueHttp1Server
 from postel.proxy.layer.rescue import Rescue
 from postel.proxy.layer.stream import RescueStream
+from postel.proxy.layer.timed import TimedStream
 
 __all__ = [
     "NextLayer",
@@ -32,6 +33,7 @@ __all__ = [
     "RescueStream",
     "SeamError",
     "ServerConnectionHookData",
+    "TimedStream",
     "check_seams",
     "install",
     "install_stock",
@@ -135,7 +137,7 @@ class RescueLayer(HttpLayer):
         """Upstream connections that are being opened, TLS included."""
         return list(self.waiting_for_establishment)
 
-    def wake(self, stream: RescueStream) -> events.Wakeup:
+    def wake(self, stream: TimedStream) -> events.Wakeup:
         """An event that reaches `stream` through the stack, as if it had asked for a wakeup."""
         command = commands.RequestWakeup(0)
         self.command_sources[command] = stream
@@ -145,7 +147,7 @@ class RescueLayer(HttpLayer):
         """The client is gone: nothing of its exchanges may be held any longer."""
         for stream in self.streams.values():
             if isinstance(stream, RescueStream):
-                stream.release()
+                stream.abandon()
 
 
 def _nothing() -> Commands:

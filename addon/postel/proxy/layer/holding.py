@@ -8,6 +8,7 @@ Knows no fault. `stream.RescueStream` is built on it.
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 
 from mitmproxy import http
 from mitmproxy.net.http.http1 import expected_http_body_size
@@ -21,6 +22,7 @@ from postel.core.evidence import BODY_LIMIT, Cause
 from postel.proxy.budget import Held
 from postel.proxy.exchange import REQUEST_HOLD, Tee
 from postel.proxy.layer.rescue import Rescue
+from postel.settings import Terms
 
 Commands = layer.CommandGenerator[None]
 
@@ -40,6 +42,10 @@ class HoldingStream(HttpStream):
         self._held_answer = Held(rescue.budget)
         self._downloaded = 0
 
+    @cached_property
+    def _terms(self) -> Terms:
+        return self._rescue.exchanges[self.flow].terms
+
     @abstractmethod
     def _fail(self, cause: Cause, detail: str) -> Commands:
         """End the exchange: our answer if nothing was sent, else a closed connection."""
@@ -53,7 +59,7 @@ class HoldingStream(HttpStream):
         self._downloaded += len(event.data)
         if self._downloaded > self._limit:
             yield from self._fail(Cause.ANSWER_TOO_LARGE, "answer body over the limit")
-        elif self._downloaded <= BODY_LIMIT and self._held_answer.take(len(event.data)):
+        elif self._downloaded <= self._terms.hold_body and self._held_answer.take(len(event.data)):
             yield from super()._handle_event(event)
         else:
             yield from self._hold_no_more(event)
@@ -69,7 +75,6 @@ class HoldingStream(HttpStream):
             yield from super()._handle_event(ResponseEndOfMessage(self.stream_id))
             return
         self.flow.response.stream = True
-        self._rescue.passes(self.flow)
         yield from self.start_response_stream()
         for data in (held, event.data):
             if data:
@@ -79,11 +84,14 @@ class HoldingStream(HttpStream):
         # Nothing will be judged any more, and an answer may stream for minutes: let the request go.
         self._held_answer.give_back()
         self._held_request.give_back()
+        self._forget_request()
+        return super().start_response_stream()
+
+    def _forget_request(self) -> None:
         if not self._rescue.keeps_bodies:
             self.flow.request.data.content = None
         if isinstance(self.flow.request.stream, Tee):
             self.flow.request.stream.stop()
-        return super().start_response_stream()
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
         """Replaces mitmproxy's option-driven check: refuse what is over `max_body`, stop holding a large request.

@@ -1,20 +1,21 @@
 """HTTP/1 on both sides, where mitmproxy's own gives up.
 
-Owns three repairs of mitmproxy 12.2 (`proxy/layers/http/_http1.py`): requests that cannot be parsed get an envelope
+Owns four repairs of mitmproxy 12.2 (`proxy/layers/http/_http1.py`): requests that cannot be parsed get an envelope
 instead of an HTML page; interim answers (1xx) and trailers do not break the exchange (mitmproxy #2229, #2474); heads
-have a largest size (a FIXME there). Decides no fault: it names the cause and lets `Rescue` answer. Made by
-`layer.RescueLayer`.
+have a largest size (a FIXME there); HTTP/1.0 clients get no chunks. Decides no fault: it names the cause and lets
+`Rescue` answer. Made by `layer.RescueLayer`.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import h11
 from h11._receivebuffer import ReceiveBuffer
+from mitmproxy import http
 from mitmproxy.connection import Connection
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
@@ -34,8 +35,8 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server, TBodyReader, make_body_reader
 
 from postel.core.evidence import Cause
-from postel.proxy.layer.heads import request_of, response_of
-from postel.proxy.layer.rescue import RequestBroken, Rescue, UpstreamFailure
+from postel.proxy.layer.heads import could_begin_an_answer, request_of, response_of, skip_blank_lines, unfolded
+from postel.proxy.layer.rescue import HeadOfMore, RequestBroken, Rescue, UpstreamFailure
 
 HEAD_LIMIT = 64 * 1024
 """Largest head in bytes, either way: twice nginx's default for requests, and what asyncio buffers anyway."""
@@ -59,40 +60,9 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
 _UNCLEAN = re.compile(rb"[\r\0]")
 _SWITCH = re.compile(rb"HTTP/1\.[01] 101[ \r\n]")
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] +[1-9]\d\d(?!\d)")
 _MAY_BEGIN_A_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*(?:[ \r\n]|\Z)")
 
 Commands = layer.CommandGenerator[None]
-
-
-def _skip_blank_lines(buf: ReceiveBuffer) -> bytes:
-    """What is in the buffer without empty lines before it.
-
-    RFC 9112 section 2.2 has a server ignore them, and h11 would take one for a whole head.
-    """
-    data = bytes(buf)
-    start = data.lstrip(b"\r\n")
-    if len(start) < len(data):
-        buf.maybe_extract_at_most(len(data) - len(start))
-    return start
-
-
-def _unfolded(lines: Iterable[bytes | bytearray]) -> list[bytes]:
-    """Header lines with folded ones (RFC 9112 section 5.2) joined to those they continue."""
-    joined: list[bytes] = []
-    for line in lines:
-        if line[:1] in (b" ", b"\t") and len(joined) > 1:
-            joined[-1] += b" " + bytes(line).strip()
-        else:
-            joined.append(bytes(line))
-    return joined
-
-
-def _could_begin_an_answer(data: bytes) -> bool:
-    """Whether these bytes are, or may yet become, a status line of RFC 9112 section 4."""
-    if b"\n" in data or len(data) > 40:
-        return _STATUS_LINE.match(data) is not None
-    return data[:7] == b"HTTP/1."[: len(data)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +124,17 @@ class _OneWrite:
             self._head = b""
 
 
+def _without_chunks(response: http.Response) -> http.Response:
+    """The answer as a client of HTTP/1.0 can read it: its end is then the connection's (RFC 9112 section 6.1)."""
+    if "transfer-encoding" not in response.headers:
+        return response
+    stream, response = response.stream, response.copy()
+    response.stream = stream
+    del response.headers["transfer-encoding"]
+    response.headers["connection"] = "close"
+    return response
+
+
 class RescueHttp1Server(Http1Server):
     """Towards the client."""
 
@@ -176,17 +157,19 @@ class RescueHttp1Server(Http1Server):
             yield from self._give_up(Cause.REQUEST_TIMEOUT, "the request head stopped coming")
 
     def send(self, event: HttpEvent) -> Commands:
+        if isinstance(event, ResponseHeaders) and self.request and self.request.http_version == "HTTP/1.0":
+            event = type(event)(self.stream_id, _without_chunks(event.response), event.end_stream)
         sent = super().send(event)
         if isinstance(event, ResponseHeaders) and not event.end_stream:
-            at_once = event.response.stream or event.response.status_code < 200
-            return sent if at_once else self._write.keep(sent)
+            alone = event.response.stream and not isinstance(event, HeadOfMore)
+            return sent if alone or event.response.status_code < 200 else self._write.keep(sent)
         return self._write.join(sent)
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         if not isinstance(event, events.DataReceived):
             yield from super().read_headers(event)
             return
-        data = _skip_blank_lines(self.buf)
+        data = skip_blank_lines(self.buf)
         end = _HEAD_END.search(data, 0, HEAD_LIMIT)
         if not end:
             if len(data) >= HEAD_LIMIT:
@@ -287,10 +270,10 @@ class RescueHttp1Client(Http1Client):
             yield from super().read_headers(event)
             return
         assert self.stream_id is not None
-        data = _skip_blank_lines(self.buf)
+        data = skip_blank_lines(self.buf)
         while _INTERIM.match(data) and (end := _HEAD_END.search(data)):
             self.buf.maybe_extract_at_most(end.end())
-            data = _skip_blank_lines(self.buf)
+            data = skip_blank_lines(self.buf)
         if hopeless := self._hopeless(data):
             yield from self._give_up(*hopeless)
             return
@@ -299,7 +282,7 @@ class RescueHttp1Client(Http1Client):
             return
         try:
             # A bare CR, a NUL or a folded line is not passed on, each becomes a space (RFC 9112 sections 2.2 and 5.2).
-            response = response_of([_UNCLEAN.sub(b" ", line) for line in _unfolded(lines)])
+            response = response_of([_UNCLEAN.sub(b" ", line) for line in unfolded(lines)])
         except ValueError as error:
             yield from self._give_up(Cause.BAD_HEAD, str(error))
             return
@@ -324,7 +307,7 @@ class RescueHttp1Client(Http1Client):
         assert self.request
         if len(data) > HEAD_LIMIT and not _HEAD_END.search(data, 0, HEAD_LIMIT):
             return Cause.HEAD_TOO_LARGE, f"response head over {HEAD_LIMIT} bytes"
-        if not _could_begin_an_answer(data[:80]):
+        if not could_begin_an_answer(data[:80]):
             return Cause.BAD_HEAD, f"no HTTP/1 answer: {data[:60]!r}"
         if _SWITCH.match(data) and "upgrade" not in self.request.headers:
             return Cause.BAD_HEAD, "a switch of protocols that nobody asked for"

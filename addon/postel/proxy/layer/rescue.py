@@ -1,4 +1,4 @@
-"""What the layer asks of the addon, and the two events it adds to mitmproxy's.
+"""What the layer asks of the addon, and the events it adds to mitmproxy's.
 
 Owns the seam between the protocol stack and the hooks. The layer knows when something must be answered; what to answer
 is the addon's to say, and it asks the core.
@@ -13,14 +13,17 @@ from mitmproxy.connection import Client
 from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.options import Options
 from mitmproxy.proxy.layers.http._base import HttpEvent
-from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
+from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseHeaders, ResponseProtocolError
 
 from postel.core.evidence import Cause
-from postel.proxy.budget import Budget
+from postel.core.hold import Shape
+from postel.core.render import Reply
+from postel.proxy.budget import Budget, Held
 from postel.proxy.exchange import Exchanges
+from postel.proxy.guarding import Guarding
 
 if TYPE_CHECKING:
-    from postel.proxy.layer.stream import RescueStream
+    from postel.proxy.layer.timed import TimedStream
     from postel.proxy.timers import Timers
 
 
@@ -30,6 +33,10 @@ class UpstreamFailure(ResponseProtocolError):
     def __init__(self, stream_id: int, cause: Cause, detail: str) -> None:
         super().__init__(stream_id, detail, ErrorCode.GENERIC_SERVER_ERROR)
         self.cause = cause
+
+
+class HeadOfMore(ResponseHeaders):
+    """A head whose body is at hand in part: both leave in one write."""
 
 
 class RequestBroken(HttpEvent):
@@ -48,7 +55,7 @@ class Rescue(Protocol):
 
     exchanges: Exchanges
     budget: Budget
-    timers: Timers[RescueStream]
+    timers: Timers[TimedStream]
     max_body: int | None
     keeps_bodies: bool
     """Whether request bodies stay with their flows after use, for somebody who looks at them."""
@@ -60,6 +67,21 @@ class Rescue(Protocol):
 
     def passes(self, flow: HTTPFlow) -> None:
         """The upstream's answer, held until now, goes to the client after all."""
+
+    def shape(self, flow: HTTPFlow, body: bytes) -> Shape | None:
+        """What a held answer that begins so is a stream of; None for none. "unsure" is to be asked again."""
+
+    def guard(self, flow: HTTPFlow, held: Held, *, asked: float, now: float) -> Guarding | None:
+        """What guards an answer that begins to stream; None for one that passes unguarded.
+
+        `held` accounts for what it keeps. `asked` is when the upstream had the request, `now` when its head came.
+        """
+
+    def tells(self, flow: HTTPFlow, reply: Reply, *, refusal: bool) -> None:
+        """A stream fails with this: as an answer in the place of the upstream's, or else at its end."""
+
+    def left(self, flow: HTTPFlow) -> None:
+        """The client went before it had its answer."""
 
     def pause(self, client: Client) -> None:
         """Read no more from a client for now."""

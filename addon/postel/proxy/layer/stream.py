@@ -1,8 +1,9 @@
 """One exchange inside mitmproxy's HTTP layer, with the failures that hooks cannot answer.
 
-Owns, for one request: turning an error that mitmproxy would tell in HTML (or not at all) into our answer, its
-deadlines, and the one repeat on a stale connection; what is held of its bodies is `holding`'s. Knows no fault and no
-rule: it names a cause and asks `Rescue`. Made by `layer.RescueLayer`.
+Owns, for one request: turning an error that mitmproxy would tell in HTML (or not at all) into our answer, the one
+repeat on a stale connection, and the client's leaving. What is held of its bodies is `holding`'s, its deadlines are
+`timed`'s, a stream of events is `guarded`'s. Knows no fault and no rule: it names a cause and asks `Rescue`. Made by
+`layer.RescueLayer`.
 
 `handle_event` filters the commands of mitmproxy's own `HttpStream`, which is sound because replies to commands come
 back as events and never through the generator. `_handle_event` sees the events first; it is the one that mitmproxy may
@@ -11,8 +12,6 @@ pause, so everything that waits for a connection happens there.
 
 from __future__ import annotations
 
-import time
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from mitmproxy import flow as mflow
@@ -34,8 +33,10 @@ from mitmproxy.proxy.layers.http._events import (
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook
 
 from postel.core.evidence import Cause
-from postel.proxy.layer.holding import REQUEST_OVER_LIMIT, HoldingStream
+from postel.proxy.layer.guarded import GuardedStream, Stopped
+from postel.proxy.layer.holding import REQUEST_OVER_LIMIT
 from postel.proxy.layer.rescue import RequestBroken, Rescue, UpstreamFailure
+from postel.proxy.layer.timed import Told, Upstream
 from postel.proxy.observe import cause_of
 
 if TYPE_CHECKING:
@@ -58,59 +59,31 @@ REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that may be sent twice; a POST may bill twice (RFC 9110 section 9.2.2)."""
 
 
-class Upstream(IntEnum):
-    """How far the upstream has come. It only ever goes on."""
-
-    UNASKED = 0
-    ASKED = 1  # it has our request head
-    HEARD = 2  # its response head came
-    IGNORED = 3  # what still comes no longer counts
-
-
-class Told(IntEnum):
-    """How far the client's answer has come. It only ever goes on."""
-
-    NOTHING = 0
-    HEAD = 1
-    ALL = 2
-
-
-class RescueStream(HoldingStream):
+class RescueStream(GuardedStream):
     """See the module. `deadline` is on the monotonic clock and is read by `proxy.timers`."""
 
     def __init__(self, context: Context, stream_id: int, parent: RescueLayer, rescue: Rescue) -> None:
         super().__init__(context, stream_id, rescue)
         self.parent = parent
-        self.deadline = 0.0
-        self.connecting = False
-        self._upstream = Upstream.UNASKED
-        self._told = Told.NOTHING
         self._repeated = False
-        self._late = False  # the connect timer fired
-        self._client_paused = False
-        self._idle = 0.0
         self._uploaded = 0
 
     # What leaves ------------------------------------------------------------------------------------------------------
 
     def handle_event(self, event: events.Event) -> Commands:
-        if type(event) is ResponseData and self._streaming():
+        if type(event) is ResponseData:
             # The path of every piece of a stream: what mitmproxy's three generators would do with it, at once.
-            self.deadline = time.monotonic() + self._idle
-            return iter((SendHttp(event, self.context.client),))  # type: ignore[return-value]
-        if self.connecting and type(event) is RequestData:
+            if (sent := self._guarded_at_once(event)) is not None:
+                return sent
+            if self.streams_through():
+                self._body_came()
+                return iter((SendHttp(event, self.context.client),))  # type: ignore[return-value]
+        elif self.connecting and type(event) is RequestData:
             # It is queued until there is a connection, without bound. Once is not enough: asyncio's StreamReader goes
             # on reading by itself after a pause of its own.
             self._rescue.pause(self.context.client)
             self._client_paused = True
         return self._filter(event)
-
-    def _streaming(self) -> bool:
-        """Whether pieces of the answer go to the client as they are."""
-        if self.server_state != self.state_stream_response_body or self._paused:
-            return False
-        assert self.flow.response
-        return self.flow.response.stream is True and not self.context.options.store_streamed_bodies
 
     def _filter(self, event: events.Event) -> Commands:
         for command in super().handle_event(event):
@@ -125,7 +98,10 @@ class RescueStream(HoldingStream):
     def _send(self, command: SendHttp) -> Commands:
         event = command.event
         if isinstance(event, ResponseProtocolError) and command.connection is self.context.client:
-            if event.code in NOBODY_LISTENS or self._told is Told.HEAD:
+            if event.code in NOBODY_LISTENS:
+                yield command
+            elif self._told is Told.HEAD:
+                self._told = Told.ALL  # it sees that this is not all of it
                 yield command
             elif self._told is Told.NOTHING:
                 yield from self._answer(event)
@@ -157,11 +133,7 @@ class RescueStream(HoldingStream):
         self._rescue.timers.forget(self)
         self._told = Told.ALL
         self._close_after_early(response)
-        content, client = response.raw_content, self.context.client
-        yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=not content), client)
-        if content:
-            yield SendHttp(ResponseData(self.stream_id, content), client)
-        yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
+        yield from self._whole(response)
 
     def _close_after_early(self, response: http.Response) -> None:
         """An answer before the end of the request is the connection's last (RFC 9112 section 9.3)."""
@@ -171,26 +143,33 @@ class RescueStream(HoldingStream):
     # What arrives -----------------------------------------------------------------------------------------------------
 
     def _handle_event(self, event: events.Event) -> Commands:
-        if type(event) is ResponseData:
-            yield from self._response_data(event)
-            return
-        if isinstance(event, events.Wakeup):
-            yield from self._expired()
-            return
-        if isinstance(event, RequestData | RequestBroken):
-            if (yield from self._taken_from_client(event)):
+        match event:
+            case ResponseData():
+                yield from self._body_data(event)
                 return
-        elif isinstance(event, ResponseHeaders | ResponseEndOfMessage | ResponseProtocolError) and (
-            yield from self._taken_from_upstream(event)
-        ):
+            case Stopped():
+                yield from self._obey(event.data)
+                return
+            case events.Wakeup():
+                yield from self._expired()
+                return
+            case RequestData() | RequestBroken() | RequestProtocolError():
+                taken = yield from self._taken_from_client(event)
+            case ResponseHeaders() | ResponseEndOfMessage() | ResponseProtocolError():
+                taken = yield from self._taken_from_upstream(event)
+            case _:
+                taken = False
+        if taken:
             return
         yield from super()._handle_event(event)
         if isinstance(event, RequestHeaders) and self.client_state == self.state_consume_request_body:
             if not event.end_stream:
                 self._wait_for_upload()
+        elif isinstance(event, ResponseHeaders) and self.server_state == self.state_consume_response_body:
+            if event.end_stream and self._rescue.exchanges[self.flow].events:
+                yield from self.start_response_stream()  # a stream of nothing
         elif isinstance(event, ResponseEndOfMessage) and self.client_state == self.state_stream_request_body:
-            # mitmproxy ends the answer only when the request has ended too; the client need not wait for that.
-            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+            yield from self._end_before_request()
 
     def _taken_from_client(self, event: events.Event) -> layer.CommandGenerator[bool]:
         """Deal with what the client does wrong; False leaves the event to mitmproxy."""
@@ -198,7 +177,9 @@ class RescueStream(HoldingStream):
             if self._told is Told.NOTHING and self.client_state != self.state_errored:
                 yield from self._fail(Cause.BAD_REQUEST, event.detail)
             return True
-        if isinstance(event, RequestData) and self.client_state != self.state_errored:
+        if isinstance(event, RequestProtocolError):
+            self._left()
+        elif isinstance(event, RequestData) and self.client_state != self.state_errored:
             self._uploaded += len(event.data)
             if self._uploaded > self._limit:
                 yield from self._fail(Cause.REQUEST_TOO_LARGE, REQUEST_OVER_LIMIT)
@@ -207,74 +188,36 @@ class RescueStream(HoldingStream):
                 self._wait_for_upload()
         return False
 
+    def abandon(self) -> None:
+        """The client's connection is gone, and so is whatever was held for it."""
+        self._left()
+        self.release()
+
+    def _left(self) -> None:
+        """The client is gone. What mitmproxy does now closes the upstream's connection at once."""
+        if self._told is not Told.ALL:
+            self._told = Told.ALL
+            self._upstream = Upstream.IGNORED
+            self._rescue.left(self.flow)
+            if self._guarding:
+                self._guarding.over(left=True)
+
     def _taken_from_upstream(self, event: events.Event) -> layer.CommandGenerator[bool]:
         """Keep the timers, and deal with what is stale or no longer wanted; False leaves the event to mitmproxy."""
-        if isinstance(event, ResponseEndOfMessage | ResponseProtocolError) and self._upstream is Upstream.IGNORED:
-            return True
         if isinstance(event, ResponseHeaders):
             self._upstream = Upstream.HEARD
-            self._idle = self._rescue.exchanges[self.flow].idle_timeout
-            self._wait(self._idle)
-        elif isinstance(event, ResponseEndOfMessage):
-            self._rescue.timers.forget(self)
-        elif isinstance(event, ResponseProtocolError) and self._stale(event):
+            self._wait_for_body()
+            return False
+        if self._upstream is Upstream.IGNORED:
+            return True
+        if isinstance(event, ResponseProtocolError) and self._stale(event):
             yield from self._repeat()
             return True
+        assert isinstance(event, ResponseEndOfMessage | ResponseProtocolError)
+        if (yield from self._body_ended(event)):
+            return True
+        self._rescue.timers.forget(self)
         return False
-
-    def _response_data(self, event: ResponseData) -> Commands:
-        self.deadline = time.monotonic() + self._idle
-        if self._upstream is Upstream.IGNORED:
-            return
-        if self._streaming():
-            yield SendHttp(event, self.context.client)
-        elif self.server_state != self.state_consume_response_body:
-            yield from super()._handle_event(event)
-        else:
-            yield from self._hold(event)
-
-    # Deadlines --------------------------------------------------------------------------------------------------------
-
-    def _wait(self, seconds: float) -> None:
-        self.deadline = time.monotonic() + seconds
-        self._rescue.timers.watch(self)
-
-    def _wait_for_upload(self) -> None:
-        self._wait(self._rescue.exchanges[self.flow].idle_timeout)
-
-    def _wait_for_upstream(self) -> None:
-        """The upstream's time begins when it has the whole request; until then the client is waited for."""
-        if self.client_state == self.state_stream_request_body:
-            self._wait_for_upload()
-        else:
-            self._wait(self._rescue.exchanges[self.flow].first_byte_timeout)
-
-    def _expired(self) -> Commands:
-        if self.deadline > time.monotonic() or self._told is Told.ALL:
-            return
-        if self._upstream >= Upstream.HEARD:
-            yield from self._fail(Cause.BODY_TIMEOUT, "the response body stopped coming")
-        elif self.client_state == self.state_done:
-            yield from self._fail(Cause.HEAD_TIMEOUT, "no response head in time")
-        else:
-            yield from self._fail(Cause.REQUEST_TIMEOUT, "the request body stopped coming")
-
-    def make_server_connection(self) -> layer.CommandGenerator[bool]:
-        self.connecting = True
-        self._wait(self._rescue.exchanges[self.flow].connect_timeout)
-        connected = yield from super().make_server_connection()
-        self.connecting = False
-        if self._client_paused:
-            self._client_paused = False
-            self._rescue.resume(self.context.client)
-        self._late = self._late and not connected
-        if self._upstream is Upstream.UNASKED:
-            self._rescue.timers.forget(self)
-        return connected
-
-    def connect_expired(self) -> None:
-        """The connect timer fired; whoever calls this also cancels the attempt, which then surfaces as an error."""
-        self._late = True
 
     # Failing, repeating -----------------------------------------------------------------------------------------------
 
@@ -286,6 +229,7 @@ class RescueStream(HoldingStream):
             yield HttpErrorHook(self.flow)
         self.flow.live = False
         yield SendHttp(UpstreamFailure(self.stream_id, cause, detail), self.context.client)
+        self._upstream = Upstream.IGNORED
         self.client_state = self.server_state = self.state_errored
         yield DropStream(self.stream_id)
 
@@ -308,7 +252,7 @@ class RescueStream(HoldingStream):
             and self.parent.was_reused(self.context.server)
             and self.client_state == self.state_done
             and not self.flow.request.stream
-            and (self.flow.request.method in REPEATABLE or self._rescue.exchanges[self.flow].retry_stale)
+            and (self.flow.request.method in REPEATABLE or self._terms.retry_stale)
         )
 
     def _repeat(self) -> Commands:
@@ -323,8 +267,3 @@ class RescueStream(HoldingStream):
         if content:
             yield SendHttp(RequestData(self.stream_id, content), server)
         yield SendHttp(RequestEndOfMessage(self.stream_id), server)
-
-    def release(self) -> None:
-        """Give back what is held; the exchange is over, or its client is gone."""
-        super().release()
-        self._rescue.timers.forget(self)

@@ -1,6 +1,10 @@
 from pathlib import Path
 
+from postel.core.evidence import Phase
+from postel.core.match import TextCondition
+from postel.core.rules import Rule
 from postel.rulefile.library import cases_of, library_files, library_path, rule_files
+from postel.rulefile.load import gather
 
 
 def test_the_built_in_library_is_found_from_the_source_tree() -> None:
@@ -31,3 +35,22 @@ def test_a_folder_is_read_by_file_name_without_cases_and_hidden_files(tmp_path: 
 
 def test_cases_lie_beside_their_pack() -> None:
     assert Path("rules/acme.cases.yaml") == cases_of(Path("rules/acme.yaml"))
+
+
+def words(rule: Rule, phase: Phase) -> set[str]:
+    return {
+        source
+        for alternative in rule.alternatives
+        if alternative.phase is phase
+        for condition in alternative.conditions
+        if isinstance(condition, TextCondition) and condition.name == "message"
+        for source in condition.sources
+    }
+
+
+def test_what_a_built_in_rule_knows_of_events_it_knows_of_answers_too() -> None:
+    rules = gather([], library=library_path()).rules.known.values()
+    both = [rule for rule in rules if words(rule, Phase.EVENT) and words(rule, Phase.RESPONSE)]
+
+    assert both
+    assert [] == [rule.id for rule in both if not words(rule, Phase.EVENT) <= words(rule, Phase.RESPONSE)]

@@ -5,14 +5,15 @@ Owns what a case may give and expect. What it means is in `cases`. Filled by `do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from postel.core.evidence import Cause, End
+from postel.core.evidence import BODY_LIMIT, Cause, End
+from postel.core.stream.policy import REPAIRS
 from postel.core.template import Scalar
 from postel.rulefile.document import Described
 from postel.rulefile.finding import Problem, did_you_mean, refusal
@@ -21,14 +22,18 @@ from postel.rulefile.timeline import StepEntry, decoded
 from postel.rulefile.values import Duration, Texts
 
 
-def _word[W: StrEnum](words: type[W], data: object) -> W:
-    if isinstance(data, str) and data in words:
-        return words(data)
+def _word[W: StrEnum](words: Iterable[W], data: object) -> W:
+    found = next((word for word in words if word == data), None)
+    if found is not None:
+        return found
     raise refusal([Problem(f"`{data}` never occurs here", did_you_mean(str(data), words))])
 
 
+ENDS = (End.CLOSED, End.BROKEN, End.STALLED)
+"""How an upstream can end a body; that it took too long in all is our own finding."""
+
 CauseName = Annotated[Cause, PlainValidator(partial(_word, Cause)), WithJsonSchema({"enum": list(Cause)})]
-EndName = Annotated[End, PlainValidator(partial(_word, End)), WithJsonSchema({"enum": list(End)})]
+EndName = Annotated[End, PlainValidator(partial(_word, ENDS)), WithJsonSchema({"enum": list(ENDS)})]
 
 
 def _read_header(data: object) -> list[str]:
@@ -43,6 +48,18 @@ HeaderFields = dict[str, Annotated[list[str], PlainValidator(_read_header), With
 Bytes = Annotated[
     bytes, PlainValidator(decoded), WithJsonSchema({"type": "string", "contentEncoding": "base64"}, mode="validation")
 ]
+
+
+def _read_repairs(data: object) -> frozenset[str]:
+    names = [str(name) for name in (data if isinstance(data, list) else [data])]
+    if unknown := [name for name in names if name not in REPAIRS]:
+        raise refusal([Problem(f"there is no repair `{unknown[0]}`", did_you_mean(unknown[0], sorted(REPAIRS)))])
+    return frozenset(names)
+
+
+_REPAIR_SCHEMA = {"enum": sorted(REPAIRS)}
+_REPAIRS_SCHEMA = {"anyOf": [_REPAIR_SCHEMA, {"type": "array", "items": _REPAIR_SCHEMA}]}
+Repairs = Annotated[frozenset[str], PlainValidator(_read_repairs), WithJsonSchema(_REPAIRS_SCHEMA)]
 
 
 class GivenRequest(Described):
@@ -73,7 +90,11 @@ class GivenSettings(Described):
     total_timeout: Duration | None = Field(default=None, description="Longest time for the whole answer.")
     hold_time: Duration | None = Field(default=None, description="Longest time for which a stream's head is held.")
     hold_bytes: int | None = Field(default=None, ge=1, description="Bytes of a stream's opening that are held.")
-    hold_body: int | None = Field(default=None, ge=1, description="Bytes of a 2xx body that are held.")
+    hold_body: int | None = Field(default=None, ge=1, le=BODY_LIMIT, description="Bytes of a 2xx body that are held.")
+    keepalive: Duration | None = Field(default=None, description="Quiet after which the client gets a comment.")
+    strict: bool | None = Field(default=None, description="Does the first unreadable event end a stream?")
+    done: Literal["never", "after-error"] | None = Field(default=None, description="Does `[DONE]` follow an error?")
+    repairs: Repairs | None = Field(default=None, description="What is mended in healthy streams; empty for nothing.")
 
 
 class Given(Described):
@@ -150,6 +171,14 @@ class Case(Informed):
     name: str = Field(min_length=1, description="What it proves, in a few words.")
     given: Given = Field(description="What the upstream did.")
     expect: Expect = Field(description="What must come of it.")
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> Self:
+        given = self.given
+        timed = given.stream or given.end is End.STALLED or given.cause in (Cause.CONNECT_TIMEOUT, Cause.HEAD_TIMEOUT)
+        advice = "`at` goes with a `stream`, `end: stalled`, or the cause `connect_timeout` or `head_timeout`"
+        timeless = Problem("nothing here takes time", advice, ("expect", "at"))
+        return _checked(self, [] if timed or self.expect.at is None else [timeless])
 
 
 class CaseFile(Informed):

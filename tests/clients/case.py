@@ -77,6 +77,33 @@ class Healthy(Case):
         return 2 if self.first else 1
 
 
+@dataclass(frozen=True, slots=True)
+class Whole(Healthy):
+    """A stream that reaches its end, `document` being its events. `passed` is the body as curl reads it."""
+
+    _: KW_ONLY
+    passed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Broken(Case):
+    """A stream that fails after the user had some of it.
+
+    `document` are the events that the user has, `delivered` of them healthy ones, `passed` their bytes; then comes the
+    error. `code`, `says`, `hides` are as in Failure. `sequence` is the number of the error among the events of the
+    Responses API.
+    """
+
+    document: Sequence[Any]
+    delivered: int
+    passed: bytes
+    type: str
+    code: tuple[str, ...]
+    says: tuple[str, ...] = ()
+    hides: tuple[str, ...] = ()
+    sequence: int | None = None
+
+
 def said(document: object) -> str:
     return json.dumps(document, separators=(",", ":"))
 

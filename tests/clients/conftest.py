@@ -3,7 +3,6 @@
 import contextlib
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from functools import cache, partial
 from pathlib import Path
 
@@ -51,6 +50,9 @@ def player(needs_program: Callable[[str], str], needs_client: Callable[[str], Pa
             return partial(curl, needs_program("curl"))
         if client == "node":
             return partial(drive, [needs_program("node"), HERE / "node/driver.mjs", needs_client("node")])
+        if client.startswith("ai-"):
+            provider = client.removeprefix("ai-")
+            return partial(drive, [needs_program("node"), HERE / "node/driver_ai.mjs", needs_client("node"), provider])
         sdk, _, mode = client.rpartition("-")
         return partial(drive, [needs_client(sdk) / "bin/python", "-I", HERE / "driver_openai.py", mode])
 
@@ -64,8 +66,8 @@ def batch(
     """All outcomes of a client by the name of the case: those before `nginx`, or all others (`engine`)."""
 
     @cache
-    def played(client: str, half: str) -> Future[Mapping[str, Outcome]]:
-        result: Future[Mapping[str, Outcome]] = Future()  # keeps a failure too, so that it is not played again
+    def played(client: str, half: str) -> Mapping[str, Outcome] | BaseException:
+        """What a client played, or why it could not: so that this, too, is not done again."""
         try:
             urls = stage.urls
             if half == "nginx":
@@ -73,12 +75,17 @@ def batch(
                 front.nginx.spend()
                 urls = {"nginx": front.url}
             outcomes = player(client)(calls(client, urls))
-            result.set_result({outcome.id.partition("/")[2]: outcome for outcome in outcomes})
         except BaseException as problem:  # noqa: BLE001 - a skip is none of Exception's
-            result.set_exception(problem)
+            return problem
+        return {outcome.id.partition("/")[2]: outcome for outcome in outcomes}
+
+    def outcomes(client: str, half: str) -> Mapping[str, Outcome]:
+        result = played(client, half)
+        if isinstance(result, BaseException):
+            raise result.with_traceback(None)  # else it grows by a few frames with each of a thousand tests
         return result
 
-    return lambda client, half: played(client, half).result()
+    return outcomes
 
 
 @pytest.fixture(scope="session")

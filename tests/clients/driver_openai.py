@@ -2,8 +2,9 @@
 
     python driver_openai.py sync|async < calls.json > outcomes.json
 
-The shape of both lists is in tests/clients/stage.py, which starts this. All calls run at once, each with a client of
-its own over one HTTP client, so that a batch takes as long as its slowest call. Knows no case and judges nothing.
+The shape of both lists is in tests/clients/stage.py, which starts this. Many calls run at once, each with a client of
+its own over one HTTP client, so that a batch takes little longer than its slowest call. Knows no case and judges
+nothing.
 """
 
 import asyncio
@@ -14,6 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai  # type: ignore[import-not-found]  # of the environment this runs in, not of the project's
+
+AT_ONCE = 32
+"""Calls that run at a time: with all of them, a driver cannot tell any more when something came."""
 
 Call = dict[str, Any]
 Outcome = dict[str, Any]
@@ -58,8 +62,32 @@ def dump(model: Any) -> Any:
     return model.model_dump(mode="json", exclude_unset=True)
 
 
-def listed(chunks: list[Any], times: list[float]) -> Outcome:
-    return {"value": [dump(chunk) for chunk in chunks], "spread": times[-1] - times[0] if times else 0.0}
+class Stream:
+    """The chunks of a stream as they come."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Any] = []
+        self.times: list[float] = []
+
+    def take(self, chunk: Any) -> None:
+        self.chunks.append(chunk)
+        self.times.append(time.monotonic())
+
+    def hear(self, event: Any) -> None:
+        """Take what a helper gives out, without the events that it makes of its own."""
+        if event.type == "chunk":
+            self.take(event.chunk)
+        elif event.type.startswith("response."):
+            self.take(event)
+
+    def told(self) -> Outcome:
+        times = self.times
+        return {"value": [dump(chunk) for chunk in self.chunks], "spread": times[-1] - times[0] if times else 0.0}
+
+
+def gathered(helper: Any) -> Any:
+    """What a helper made of all events."""
+    return (helper.get_final_response if hasattr(helper, "get_final_response") else helper.get_final_completion)()
 
 
 def failed(error: Exception) -> Outcome:
@@ -74,36 +102,51 @@ def failed(error: Exception) -> Outcome:
 
 
 def call_sync(client: Any, call: Call) -> Outcome:
+    stream, begun = Stream(), time.monotonic()
     try:
         result = method(client, call)(**call["arguments"])
-        if not call["arguments"].get("stream"):
-            return {"value": dump(result)}
-        chunks, times = [], []
-        for chunk in result:
-            chunks.append(chunk)
-            times.append(time.monotonic())
-        return listed(chunks, times)
+        if call["helps"]:
+            with result as helper:
+                for event in helper:
+                    stream.hear(event)
+                gathered(helper)
+            outcome = stream.told()
+        elif call["arguments"].get("stream"):
+            for chunk in result:
+                stream.take(chunk)
+            outcome = stream.told()
+        else:
+            outcome = {"value": dump(result)}
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises is the outcome
-        return failed(error)
+        outcome = {**stream.told(), **failed(error)}
+    return {**outcome, "seconds": time.monotonic() - begun}
 
 
 async def call_async(client: Any, call: Call) -> Outcome:
+    stream, begun = Stream(), time.monotonic()
     try:
-        result = await method(client, call)(**call["arguments"])
-        if not call["arguments"].get("stream"):
-            return {"value": dump(result)}
-        chunks, times = [], []
-        async for chunk in result:
-            chunks.append(chunk)
-            times.append(time.monotonic())
-        return listed(chunks, times)
+        if call["helps"]:
+            async with method(client, call)(**call["arguments"]) as helper:
+                async for event in helper:
+                    stream.hear(event)
+                await gathered(helper)
+            outcome = stream.told()
+        else:
+            result = await method(client, call)(**call["arguments"])
+            if call["arguments"].get("stream"):
+                async for chunk in result:
+                    stream.take(chunk)
+                outcome = stream.told()
+            else:
+                outcome = {"value": dump(result)}
     except Exception as error:  # noqa: BLE001 - as above
-        return failed(error)
+        outcome = {**stream.told(), **failed(error)}
+    return {**outcome, "seconds": time.monotonic() - begun}
 
 
 def play_sync(calls: list[Call]) -> list[Outcome]:
     hooks = {"request": [note_request], "response": [note_response]}
-    with openai.DefaultHttpxClient(event_hooks=hooks) as http, ThreadPoolExecutor(len(calls)) as pool:
+    with openai.DefaultHttpxClient(event_hooks=hooks) as http, ThreadPoolExecutor(AT_ONCE) as pool:
         clients = [openai.OpenAI(http_client=http, **options(call)) for call in calls]
         return list(pool.map(call_sync, clients, calls))
 
@@ -112,7 +155,13 @@ async def play_async(calls: list[Call]) -> list[Outcome]:
     hooks = {"request": [note_request_async], "response": [note_response_async]}
     async with openai.DefaultAsyncHttpxClient(event_hooks=hooks) as http:
         clients = [openai.AsyncOpenAI(http_client=http, **options(call)) for call in calls]
-        return await asyncio.gather(*map(call_async, clients, calls))
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(client: Any, call: Call) -> Outcome:
+            async with turns:
+                return await call_async(client, call)
+
+        return await asyncio.gather(*map(in_turn, clients, calls))
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 Owns how they start, stop and talk: a client gets a list of calls on stdin and prints a list of outcomes, once for all
 cases, because starting an SDK takes longer than using it. Knows no case. Used by the fixtures in conftest.
 
-A call is {id, base_url, method, arguments, headers, max_retries, timeout}; an outcome is an `Outcome` with its `id`.
-The id travels as the header `x-call`, by which engine and nginx know who asks and what they have to play.
+A call is the `document` of a `Call`; an outcome is an `Outcome` with its `id`. The id travels as the header `x-call`,
+by which engine and nginx know who asks and what they have to play.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ ROOT = HERE.parent.parent
 TIMEOUT = 15.0
 """Seconds after which a client gives up on a call: never in a passing test."""
 
-IMPATIENT = {"routes": [{"path": "/impatient/*", "first_byte_timeout": 1}]}
+IMPATIENT = {"routes": [{"path": "/impatient/*", "first_byte_timeout": 1}, {"path": "/stalling/*", "idle_timeout": 1}]}
 """Postel's settings. Elsewhere it keeps its patience, so that a busy machine is not a slow upstream."""
 
 
@@ -52,7 +52,9 @@ class Call:
             "id": self.id,
             "base_url": self.base_url,
             "method": self.operation.method,
+            "path": self.operation.path,
             "arguments": self.operation.arguments,
+            "helps": self.operation.helps,
             "headers": self.headers,
             "max_retries": self.max_retries,
             "timeout": TIMEOUT,
@@ -64,7 +66,9 @@ class Outcome:
     """How a call ended, as the client's user sees it.
 
     `raised` is the exception's class and `text` what it prints; `error` is what the SDK kept of the body. `answers` are
-    status and headers of every HTTP answer. `spread` is the time from the first to the last chunk, in seconds.
+    status and headers of every HTTP answer. `value` is the document, or of a stream the list of its events, also of one
+    that then failed. `spread` is the time from the first to the last of these and `seconds` that of the whole call.
+    `finish` is the reason by which the AI SDK says that a stream ended.
     """
 
     id: str
@@ -80,6 +84,8 @@ class Outcome:
     request_id: Any = None
     value: Any = None
     spread: float = 0.0
+    seconds: float = 0.0
+    finish: str | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -207,6 +213,7 @@ class Stage:
 # Clients --------------------------------------------------------------------------------------------------------------
 
 SDKS = (*(f"openai-{major}-{mode}" for major in (1, 2, 3) for mode in ("sync", "async")), "node")
+AI_SDKS = ("ai-openai", "ai-compatible")
 CLIENTS = (*SDKS, "curl")
 
 Play = Callable[[Sequence[Call]], list[Outcome]]
@@ -220,7 +227,7 @@ def drive(command: Sequence[str | Path], calls: Sequence[Call]) -> list[Outcome]
         capture_output=True,
         text=True,
         env=environment(),
-        timeout=TIMEOUT + 10,
+        timeout=TIMEOUT + 30,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -235,7 +242,7 @@ def curl(program: str, calls: Sequence[Call]) -> list[Outcome]:
         command = [program, "-q", "-sS", "-i", "--max-time", str(TIMEOUT), "-X", operation.verb]
         for name, value in {"x-call": call.id, "content-type": "application/json", **call.headers}.items():
             command += ["-H", f"{name}: {value}"]
-        body = json.dumps(operation.arguments).encode() if operation.arguments else None
+        body = json.dumps(operation.body).encode() if operation.body else None
         command += ["--data-binary", "@-"] if body else []
         done = subprocess.run(
             [*command, call.base_url + operation.path], input=body, capture_output=True, env=environment(), check=False

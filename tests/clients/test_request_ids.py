@@ -42,7 +42,8 @@ def test_an_id_is_the_clients_own_or_else_a_new_uuid(client: str, half: str, bat
 @pytest.mark.parametrize("half", ["engine", "nginx"])
 @pytest.mark.parametrize("client", SDKS)
 def test_an_exception_shows_the_id_of_the_last_answer(client: str, half: str, batch: Batch) -> None:
-    raised = {name: outcome for name, outcome in batch(client, half).items() if outcome.raised}
+    # The Python SDK has no room for it beside an error in a stream, whose message has it (test_streams).
+    raised = {name: outcome for name, outcome in batch(client, half).items() if outcome.raised and outcome.status}
     assert {name: ids(outcome)[-1] for name, outcome in raised.items()} == {
         name: outcome.request_id for name, outcome in raised.items()
     }

@@ -2,14 +2,11 @@
 //
 //     node driver.mjs FOLDER < calls.json > outcomes.json
 //
-// FOLDER holds node_modules. The shape of both lists is in tests/clients/stage.py, which starts this. All calls run at
-// once. Knows no case and judges nothing.
+// FOLDER holds node_modules. Knows no case and judges nothing.
 
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { counted, load, play } from './calls.mjs';
 
-const { OpenAI } = createRequire(join(process.argv[2], 'package.json'))('openai');
+const { OpenAI } = load('openai');
 
 function method(client, name) {
   const path = name.split('.');
@@ -18,34 +15,37 @@ function method(client, name) {
   return owner[last].bind(owner);
 }
 
+async function take(result, outcome) {
+  const times = [];
+  outcome.value = [];
+  outcome.spread = 0;
+  for await (const chunk of result) {
+    outcome.value.push(chunk);
+    times.push(performance.now());
+    outcome.spread = (times.at(-1) - times[0]) / 1000;
+  }
+}
+
 async function make(call) {
-  let attempts = 0;
-  const answers = [];
+  const { ask, seen } = counted();
   const client = new OpenAI({
     baseURL: call.base_url,
     apiKey: 'test-key',
     maxRetries: call.max_retries,
     timeout: call.timeout * 1000,
     defaultHeaders: { 'x-call': call.id, ...call.headers },
-    fetch: async (url, init) => {
-      attempts += 1;
-      const response = await fetch(url, init);
-      answers.push([response.status, Object.fromEntries(response.headers)]);
-      return response;
-    },
+    fetch: ask,
   });
-  const outcome = { id: call.id };
+  const outcome = {};
   try {
     const given = Object.keys(call.arguments).length ? [call.arguments] : [];
     const result = await method(client, call.method)(...given);
-    if (call.arguments.stream) {
-      const times = [];
-      outcome.value = [];
-      for await (const chunk of result) {
-        outcome.value.push(chunk);
-        times.push(performance.now());
-      }
-      outcome.spread = times.length ? (times.at(-1) - times[0]) / 1000 : 0;
+    if (call.helps) {
+      await take(result, outcome);
+      // Its iterator may end without an error that came between two of its steps; this one always has it.
+      await (call.method === 'responses.stream' ? result.finalResponse() : result.finalChatCompletion());
+    } else if (call.arguments.stream) {
+      await take(result, outcome);
     } else {
       // A page keeps the document it was made of beside the client and the options.
       outcome.value = 'getPaginatedItems' in result ? result.body : result;
@@ -60,8 +60,7 @@ async function make(call) {
     outcome.param = error.param ?? null;
     outcome.request_id = error.requestID ?? null;
   }
-  return { ...outcome, attempts, answers };
+  return { ...outcome, ...seen };
 }
 
-const calls = JSON.parse(readFileSync(0, 'utf8'));
-process.stdout.write(JSON.stringify(await Promise.all(calls.map(make))));
+await play(make);

@@ -65,7 +65,7 @@ fuzz: venv ## the property tests, with many more examples
 
 .PHONY: bench
 bench: venv ## Postel beside a bare mitmproxy and mitmdump
-	$(VENV)/bin/python bench/compare.py $(ARGS)
+	$(VENV)/bin/python -m bench.compare $(ARGS)
 
 .PHONY: format
 format: venv ## ruff: mend what it can

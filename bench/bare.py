@@ -3,7 +3,7 @@
 The core with the addons a reverse proxy needs (core, proxyserver, next_layer, tlsconfig), and one that streams answers,
 because a proxy that buffers them is no comparison for events.
 
-    python bench/bare.py UPSTREAM_PORT PORT CONFDIR
+    python -m bench.bare UPSTREAM_PORT PORT CONFDIR
 """
 
 from __future__ import annotations

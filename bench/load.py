@@ -1,8 +1,8 @@
 """A closed-loop load: N connections, each asking again as soon as it has its answer; or paced, at a fixed rate.
 
-    python bench/load.py PORT PATH CONNECTIONS SECONDS [RATE]
+    python -m bench.load PORT PATH CONNECTIONS SECONDS [RATE]
 
-Prints one JSON object: answers, seconds, and latencies in milliseconds.
+PATH may be `?events=200`, for a stream. Prints one JSON object: answers, seconds, and latencies in milliseconds.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import sys
 import time
 
+from bench import chat
+
 BODY = b'{"model":"m","messages":[{"role":"user","content":"Say hello to the whole world, please."}]}'
 
 
@@ -19,11 +21,8 @@ class Client(asyncio.Protocol):
     """One connection; measures from the request's last byte to the answer's."""
 
     def __init__(self, path: str, gap: float, until: float, first: float) -> None:
-        self.request = (
-            f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
-            f"user-agent: bench\r\naccept: application/json\r\nauthorization: Bearer none\r\n"
-            f"content-length: {len(BODY)}\r\n\r\n"
-        ).encode() + BODY
+        self.streamed = path.startswith("?")
+        self.request = chat.ask(path[1:]) if self.streamed else chat.request(path, BODY)
         self.gap, self.until, self.first = gap, until, first
         self.latencies: list[float] = []
         self.done = asyncio.get_running_loop().create_future()
@@ -44,6 +43,9 @@ class Client(asyncio.Protocol):
         self.buffer += data
         if not self._whole():
             return
+        # An error is soon told: it must not pass for a fast stream.
+        if self.streamed and (b" 200 " not in self.buffer[:20] or b'{"error"' in self.buffer[-600:]):
+            raise RuntimeError(f"no healthy stream: {self.buffer[:20]!r} ... {self.buffer[-600:]!r}")
         self.buffer = b""
         now = time.perf_counter()
         self.latencies.append(now - self.sent)
@@ -80,10 +82,12 @@ async def main(port: int, path: str, connections: int, seconds: float, rate: flo
         clients.append(client)
     async with asyncio.timeout(seconds + 10):
         lost = [error for error in await asyncio.gather(*(client.done for client in clients)) if error]
+    if lost:
+        raise SystemExit(f"{len(lost)} connections lost: {lost[0]!r}")
     took = time.perf_counter() - start
     all_ = sorted(latency for client in clients for latency in client.latencies)
     pick = lambda share: round(all_[min(len(all_) - 1, int(len(all_) * share))] * 1000, 3)  # noqa: E731
-    print(json.dumps({"answers": len(all_), "seconds": took, "lost": len(lost), "p50": pick(0.5), "p99": pick(0.99)}))
+    print(json.dumps({"answers": len(all_), "seconds": took, "p50": pick(0.5), "p99": pick(0.99)}))
 
 
 if __name__ == "__main__":

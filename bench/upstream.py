@@ -1,12 +1,23 @@
-"""A fast fake engine: one fixed answer per path, on one core, cheap enough not to be the bottleneck.
+"""A fast fake engine: one fixed answer per path, or a stream of chat chunks; cheap enough not to be the bottleneck.
 
-python bench/upstream.py PORT
+    python -m bench.upstream PORT
+
+How a stream is sent is said in the query of its request:
+
+    events=200               all at once
+    events=200&gap=0.02      one every 20 ms
+    events=200&number=7      one by one, each when a datagram with this number comes to PORT
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
+import time
+from collections.abc import Callable
+
+from bench import chat
 
 JSON = (
     b'{"id":"x","object":"chat.completion",'
@@ -28,26 +39,46 @@ def _answer(status: bytes, content_type: bytes, body: bytes) -> bytes:
     return head + body
 
 
-def _events(count: int) -> bytes:
-    choice = b'data: {"id":"x","object":"chat.completion.chunk","choices":[{"index":0,"delta":{%s}%s}]}\n\n'
-    event, last = choice % (b'"content":"word "', b""), choice % (b"", b',"finish_reason":"stop"')
-    body = b"".join(b"%x\r\n%s\r\n" % (len(data), data) for data in [event] * count + [last, b"data: [DONE]\n\n"])
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-    return head + body + b"0\r\n\r\n"
+@functools.cache
+def _burst(events: int) -> bytes:
+    return chat.HEAD + chat.ROLE + chat.word(0) * events + chat.ending(events)
 
 
 ANSWERS = {
     b"/v1/json": _answer(b"200 OK", b"application/json", JSON),
     b"/v1/html": _answer(b"502 Bad Gateway", b"text/html", PAGE),
     b"/v1/overflow": _answer(b"400 Bad Request", b"application/json", OVERFLOW),
-    b"/v1/events": _events(200),
 }
+
+
+class Stream:
+    """One stream whose events leave one by one: the role, then words, `gap` seconds apart or one for each `next()`."""
+
+    def __init__(self, transport: asyncio.Transport, events: int, gap: float) -> None:
+        self.transport, self.events, self.left, self.gap = transport, events, events, gap
+        self.loop = asyncio.get_running_loop()
+        self.due = self.loop.time()
+        transport.write(chat.HEAD + chat.ROLE)
+        self.next()
+
+    def next(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.left == 0:
+            self.transport.write(chat.ending(self.events))
+            return
+        self.left -= 1
+        self.transport.write(chat.word(time.monotonic()))
+        if self.gap:
+            self.due += self.gap
+            self.loop.call_at(self.due, self.next)
 
 
 class Upstream(asyncio.Protocol):
     """Answers each request as soon as its head and body are whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_demand: dict[int, Callable[[], None]]) -> None:
+        self.on_demand = on_demand
         self.buffer = b""
         self.transport: asyncio.Transport
 
@@ -63,13 +94,38 @@ class Upstream(asyncio.Protocol):
             size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             if len(self.buffer) < end + 4 + size:
                 return
-            path = self.buffer.split(b" ", 2)[1]
+            path, _, query = self.buffer.split(b" ", 2)[1].partition(b"?")
             self.buffer = self.buffer[end + 4 + size :]
-            self.transport.write(ANSWERS[path])
+            if query:
+                self._stream(dict(pair.split(b"=") for pair in query.split(b"&")))
+            else:
+                self.transport.write(ANSWERS[path])
+
+    def _stream(self, how: dict[bytes, bytes]) -> None:
+        events, gap, number = int(how[b"events"]), how.get(b"gap"), how.get(b"number")
+        if gap:
+            Stream(self.transport, events, float(gap))
+        elif number:
+            self.on_demand[int(number)] = Stream(self.transport, events, 0).next
+        else:
+            self.transport.write(_burst(events))
+
+
+class Demand(asyncio.DatagramProtocol):
+    """Hands each number that comes to the stream that waits for it."""
+
+    def __init__(self, on_demand: dict[int, Callable[[], None]]) -> None:
+        self.on_demand = on_demand
+
+    def datagram_received(self, data: bytes, _addr: object) -> None:
+        self.on_demand[int(data)]()
 
 
 async def main(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port)
+    loop = asyncio.get_running_loop()
+    on_demand: dict[int, Callable[[], None]] = {}
+    await loop.create_datagram_endpoint(lambda: Demand(on_demand), ("127.0.0.1", port))
+    server = await loop.create_server(lambda: Upstream(on_demand), "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
 

@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from postel.core.evidence import BODY_LIMIT, Phase, Request
+from postel.core.evidence import BODY_LIMIT, End, Phase, Request
 from postel.explain import CaptureError, capture, explain
 from postel.run import normaliser
 from postel.settings import load
@@ -111,3 +111,54 @@ def test_nothing_an_upstream_sends_steers_the_terminal() -> None:
 
 def test_a_healthy_answer_is_explained_as_one_that_passes() -> None:
     assert "none" in lines(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"choices":[]}')[-1]
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+HEL = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}]}\n\n'
+STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+
+
+def told_of(body: bytes, end: End = End.CLOSED) -> list[str]:
+    made = normaliser(load({"upstream": "http://localhost:1"}, {}))[0]
+    return list(explain(made, capture(STREAM + body, Request()), now=0, end=end))
+
+
+def test_a_captured_stream_goes_through_the_guard() -> None:
+    lines = told_of(HEL + b'data: {"error":{"message":"CUDA out of memory"}}\n\n')
+
+    assert f"upstream   200 text/event-stream, {len(HEL) + 50} bytes, then closed" == lines[0]
+    assert "delivered  1 events" == lines[1]
+    assert 'judged     phase event: data: {"error":{"message":"CUDA out of memory"}}' == lines[2]
+    assert any(line.startswith("> messages-breakdown-memory") for line in lines)
+    assert "fault      out_of_memory (rule messages-breakdown-memory)" in lines
+    assert lines[-1].startswith('  data: {"error":{"message":"CUDA out of memory (1 event delivered, request id ')
+
+
+def test_a_complete_stream_passes_whatever_its_end() -> None:
+    for end in (End.CLOSED, End.BROKEN, End.STALLED):
+        assert "reply      none: the stream is complete, and passes as it is" == told_of(HEL + STOP, end)[-1]
+
+
+def test_what_was_mended_in_a_stream_is_said() -> None:
+    lines = told_of(HEL + b"data:\n\ndata:\n\n" + STOP)
+
+    assert ["mended     empty_data, 2 times", "reply      none: the stream is complete"] == lines[2:]
+
+
+@pytest.mark.parametrize(("end", "fault"), [(End.CLOSED, "stream_interrupted"), (End.STALLED, "stream_stalled")])
+def test_how_a_captured_stream_ended_is_for_the_user_to_say(end: End, fault: str) -> None:
+    lines = told_of(HEL, end)
+
+    assert "judged     phase end: (no bytes)" in lines
+    assert f"fault      {fault} (rule none)" in lines
+
+
+def test_a_stream_that_failed_before_any_output_is_a_whole_answer() -> None:
+    lines = told_of(b'data: {"error":{"message":"Model is overloaded"}}\n\n')
+
+    assert "reply      503" in lines
+    assert "  content-type: application/json" in lines
+
+
+def test_all_of_a_captured_stream_is_read() -> None:
+    assert "delivered  1501 events" in told_of(HEL * 1500 + STOP)

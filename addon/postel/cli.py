@@ -135,7 +135,7 @@ def _test(args: argparse.Namespace) -> int:
 
 
 def _explain(args: argparse.Namespace) -> int:
-    from postel.core.evidence import Request
+    from postel.core.evidence import End, Request
     from postel.explain import CaptureError, capture, explain
     from postel.rulefile.finding import RuleFileError
     from postel.run import normaliser
@@ -150,7 +150,7 @@ def _explain(args: argparse.Namespace) -> int:
         return _wrong(f"{error.filename}: {error.strerror}")
     except (CaptureError, RuleFileError) as error:
         return _wrong(str(error))
-    for line in explain(made, evidence, now=time.time()):
+    for line in explain(made, evidence, now=time.time(), end=End(args.end)):
         print(line)
     return OK
 
@@ -221,6 +221,12 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--status", type=_status, metavar="CODE", help="The upstream's status, if the file has none.")
     explain.add_argument("--path", default="/v1/chat/completions", help="The path that was asked.")
     explain.add_argument("--method", default="POST", help="The method that was used.")
+    explain.add_argument(
+        "--end",
+        choices=("closed", "broken", "stalled"),
+        default="closed",
+        help="How a captured stream stopped: properly, without its framing's end, or not at all.",
+    )
     explain.add_argument("--request", metavar="FILE", help="The client's request body, for the echo check.")
     explain.set_defaults(config=None)
     _add_settings(explain, ["rules", "packs", "dialect", "provenance", "redact"])

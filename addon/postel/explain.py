@@ -1,4 +1,4 @@
-"""`postel explain`: one captured answer, and why it is told the way it is.
+"""`postel explain`: one captured answer or stream, and why it is told the way it is.
 
 Owns reading a capture (what `curl -i` prints, or a body alone) and the printout. Decides nothing. Called by `cli`.
 """
@@ -10,14 +10,23 @@ import re
 from collections.abc import Iterator
 
 from postel.coding import decode
-from postel.core.evidence import BODY_LIMIT, Evidence, Headers, Phase, Request
+from postel.core.evidence import BODY_LIMIT, End, Evidence, Headers, Phase, Request
+from postel.core.hold import LINES, is_guarded
 from postel.core.normalise import Normaliser
+from postel.core.render import Reply
 from postel.core.rules import Tried
+from postel.core.stream.guard import Guard, Stage
+from postel.core.stream.ndjson import LineReader
+from postel.core.stream.policy import StreamPolicy
+from postel.core.stream.sse import SseReader
 from postel.core.subject import Subject
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? ([1-9]\d\d)(?: ([^\n]*?))?\r?(?:\n|\Z)")
 _GOES_ON = re.compile(rb"1..|3..|401|407")
 """The statuses after which curl asks, or listens, once more; what follows any other is a body, however it begins."""
+
+_STREAM = 16 * 1024 * 1024
+"""Bytes of a captured stream that are read."""
 
 
 class CaptureError(Exception):
@@ -40,13 +49,15 @@ def capture(raw: bytes, request: Request, status: int | None = None) -> Evidence
         head, body = _split(body)
     fields = (text.partition(":") for text in head.decode("utf-8", "replace").splitlines()[1:])
     headers = Headers.of((name.strip(), value.strip()) for name, _, value in fields)
+    final = status or int(line[1])
+    stream = is_guarded(request.method, final, headers.content_type)
     return Evidence(
         Phase.RESPONSE,
         request,
-        status=status or int(line[1]),
+        status=final,
         reason=(line[2] or b"").decode("utf-8", "replace"),
         headers=headers,
-        body=decode(body, headers.get("content-encoding"), BODY_LIMIT),
+        body=decode(body, headers.get("content-encoding"), _STREAM if stream else BODY_LIMIT),
     )
 
 
@@ -60,28 +71,93 @@ WIDTH = 160
 
 
 def _asked(tried: tuple[Tried, ...], evidence: Evidence) -> Iterator[str]:
-    """A line for each rule that names the status, in the order of evaluation."""
+    """A line for each rule that could hold, in the order of evaluation."""
     elsewhere = 0
     for one in tried:
-        if not any(evidence.status in alternative.statuses for alternative in one.rule.alternatives):
+        named = (evidence.status in alternative.statuses for alternative in one.rule.alternatives)
+        if evidence.phase is Phase.RESPONSE and not any(named):
             elsewhere += 1
             continue
         line = f"{'>' if one.failure is None else ' '} {one.rule.id:32} {one.failure or 'matches'}"
         yield line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
-    yield f"  ({elsewhere} more do not name status {evidence.status})"
+    if elsewhere:
+        yield f"  ({elsewhere} more do not name status {evidence.status})"
 
 
-def explain(normaliser: Normaliser, evidence: Evidence, *, now: float) -> Iterator[str]:
-    """The lines of the explanation: what was read, every rule asked, the winner, the reply. Safe for a terminal."""
-    for line in _explained(normaliser, evidence, now):
+def explain(normaliser: Normaliser, evidence: Evidence, *, now: float, end: End = End.CLOSED) -> Iterator[str]:
+    """The lines of the explanation: what was read, every rule asked, the winner, the reply. Safe for a terminal.
+
+    `end` is how a stream stopped, which its bytes do not tell.
+    """
+    media_type = evidence.headers.content_type
+    if evidence.status and is_guarded(evidence.request.method, evidence.status, media_type):
+        lines = _streamed(normaliser, evidence, now, end)
+    else:
+        lines = _explained(normaliser, evidence, now)
+    for line in lines:
         yield "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def _explained(normaliser: Normaliser, evidence: Evidence, now: float) -> Iterator[str]:
-    subject = Subject(evidence)
-    reading = subject.reading
     media_type = evidence.headers.content_type or "no content type"
     yield f"upstream   {evidence.status} {media_type}, {len(evidence.body)} bytes"
+    yield from _read(evidence)
+    yield ""
+    yield from _asked(normaliser.rules.explain(evidence), evidence)
+    yield ""
+    reply = normaliser.answer(evidence, request_id="<request id>", now=now)
+    if reply is None:
+        yield "reply      none: the answer passes as it is"
+    else:
+        yield from _told(reply)
+
+
+def _streamed(normaliser: Normaliser, evidence: Evidence, now: float, end: End) -> Iterator[str]:
+    """A stream goes through the guard, all of it at once."""
+    judged: list[Evidence] = []
+
+    def judge(found: Evidence) -> Reply | None:
+        judged.append(found)
+        return normaliser.answer(found, request_id="<request id>", now=now)
+
+    headers, lines = evidence.headers, evidence.headers.content_type in LINES
+    guard = Guard(
+        judge,
+        evidence.request,
+        headers,
+        policy=StreamPolicy(),
+        request_id="<request id>",
+        lines=lines,
+        asked=0.0,
+        now=0.0,
+    )
+    sent = guard.receive(evidence.body, 0.0)
+    sent += guard.end(end, 0.0)
+
+    yield f"upstream   {evidence.status} {headers.content_type}, {len(evidence.body)} bytes, then {end}"
+    yield f"delivered  {guard.delivered} events"
+    for name, times in guard.repaired.items():
+        yield f"mended     {name}, {times} times" if times > 1 else f"mended     {name}"
+    if guard.reply is None:
+        yield "reply      none: the stream is complete" + ("" if guard.repaired else ", and passes as it is")
+        return
+    last = judged[-1]
+    yield f"judged     phase {last.phase}: {last.body.decode('utf-8', 'replace').strip() or '(no bytes)'}"[:WIDTH]
+    yield from _read(last)
+    yield ""
+    yield from _asked(normaliser.rules.explain(last), last)
+    yield ""
+    if guard.stage is Stage.REFUSED:
+        yield from _told(guard.reply)
+        return
+    yield f"fault      {guard.reply.fault} (rule {guard.reply.rule or 'none'})"
+    yield f"reply      {evidence.status}, the events delivered, and as the last one"
+    *_, tail = (LineReader() if lines else SseReader()).receive(sent)
+    yield from (f"  {line}" for line in tail.raw.decode().splitlines() if line)
+
+
+def _read(evidence: Evidence) -> Iterator[str]:
+    reading = Subject(evidence).reading
     yield f"read as    {reading.kind}"
     for name, value in (
         ("message", reading.message),
@@ -91,13 +167,9 @@ def _explained(normaliser: Normaliser, evidence: Evidence, now: float) -> Iterat
     ):
         if value is not None:
             yield f"  {name:8} {value}"
-    yield ""
-    yield from _asked(normaliser.rules.explain(evidence), evidence)
-    yield ""
-    reply = normaliser.answer(evidence, request_id="<request id>", now=now)
-    if reply is None:
-        yield "reply      none: the answer passes as it is"
-        return
+
+
+def _told(reply: Reply) -> Iterator[str]:
     yield f"fault      {reply.fault} (rule {reply.rule or 'none'})"
     yield f"reply      {reply.status}"
     for name, value in reply.headers:

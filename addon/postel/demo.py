@@ -53,7 +53,7 @@ async def ask(port: int, path: str, patience: float) -> Seen:
     except TimeoutError:
         problem = f"no answer in {patience:.0f} s"
     except ConnectionError:
-        problem = "connection reset without an answer"
+        problem = "connection reset" if raw else "connection reset without an answer"
     finally:
         writer.close()
     return _parse(raw, problem)

@@ -920,3 +920,25 @@ def test_without_a_timer_there_is_no_deadline() -> None:
     assert inf == made.guard.deadline
     made.receive(HI)
     assert inf == made.guard.deadline
+
+
+@pytest.mark.parametrize("size", [None, 1, 3])
+def test_events_that_call_themselves_lines_are_read_as_events(size: int | None) -> None:
+    stream = next(stream for stream in STREAMS if not stream.lines)
+    made = Play(path=stream.path, lines=True)
+    made.receive(stream.raw, size)
+    made.end()
+    assert (stream.raw, None) == (made.sent, made.guard.reply)
+
+    cut = Play(path=stream.path, lines=True)
+    cut.receive(stream.raw[: stream.ends[3] + 9], size)
+    cut.end(End.BROKEN)
+    assert cut.sent[stream.ends[3] :].startswith(b'data: {"error":{')
+
+
+@pytest.mark.parametrize("rest", [b"1", b"1\n", b"[]\n1\n"])
+def test_lines_that_are_too_short_to_be_told_from_events_are_lines(rest: bytes) -> None:
+    made = Play(path=OTHER, lines=True)
+    made.receive(rest)
+    made.end()
+    assert (rest, None) == (made.sent, made.guard.reply)

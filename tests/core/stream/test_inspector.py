@@ -181,6 +181,68 @@ def test_empty_data_is_dropped_and_counted() -> None:
     assert {"empty_data": 2} == judge.repaired
 
 
+def test_other_applications_may_mean_something_by_empty_data() -> None:
+    judge = inspector(Rules(), ELSEWHERE)
+
+    assert [Kind.OUTPUT, Kind.ASIDE] == kinds(judge, 'data: {"token":"a"}\n\n', "event: end\ndata:\n\n")
+    assert not judge.repaired
+
+
+def test_a_word_that_is_no_json_is_a_word_of_some_other_protocol() -> None:
+    rules = Rules(end=UNREADABLE, ping=UNREADABLE)
+
+    assert [Kind.OUTPUT] * 4 == kinds(
+        inspector(rules, ELSEWHERE),
+        'data: {"token":"a"}\n\n',
+        "data: ping\n\n",
+        "data: [END]\n\n",
+        "event: end\ndata: null\n\n",
+    )
+
+
+def test_half_a_document_is_unreadable_in_any_protocol() -> None:
+    rules = Rules(**{'{"tok': UNREADABLE})
+
+    assert [Kind.OUTPUT, Kind.DROPPED] == kinds(
+        inspector(rules, ELSEWHERE), 'data: {"token":"a"}\n\n', 'data: {"tok\n\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Error: CUDA out of memory",
+        "Traceback (most recent call last):",
+        "[ERROR] CUDA",
+        "<html>",
+        "Internal Server Error",
+    ],
+)
+def test_a_first_text_that_begins_like_an_alarm_is_asked_about(text: str) -> None:
+    rules = Rules(**{text[-6:]: CRASHED})
+
+    assert [Kind.FAILURE] == kinds(inspector(rules, ELSEWHERE), f"data: {text}\n\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["Timeout", "An HTTP 503 means", "## Out of memory", "Errors are human", "Error", "Error handling in Go"]
+)
+def test_a_first_text_that_only_talks_of_errors_is_not(text: str) -> None:
+    rules = Rules(**{text[-6:]: CRASHED})
+
+    assert [Kind.OUTPUT] == kinds(inspector(rules, ELSEWHERE), f"data: {text}\n\n")
+    assert not rules.asked
+
+
+def test_a_feed_that_is_fetched_may_tell_of_errors() -> None:
+    log = 'data: {"level":"error","message":"CUDA out of memory","code":500,"error":"x"}\n\n'
+    rules = Rules(CUDA=CRASHED)
+
+    assert [Kind.OUTPUT] == kinds(inspector(rules, Request(method="GET", path="/logs")), log)
+    assert [Kind.FAILURE] == kinds(inspector(rules, Request(method="GET", path="/v1/responses")), log)
+    assert [Kind.FAILURE] == kinds(inspector(rules, Request(method="GET", path="/logs")), "event: error\n" + log)
+
+
 def test_bytes_that_are_no_utf8_are_replaced() -> None:
     judge = inspector(Rules())
 

@@ -10,7 +10,6 @@ from postel.core.stream.protocol import (
     has_output,
     is_json_path,
     is_openai_path,
-    may_be_error,
 )
 
 
@@ -37,7 +36,9 @@ def after(*events: dict[str, Any]) -> Progress:
         ({"type": "message_start", "message": {}}, Protocol.MESSAGES),
         ({"type": "content_block_delta", "delta": {}}, Protocol.MESSAGES),
         ({"model": "m", "message": {"content": "a"}, "done": False}, Protocol.OLLAMA),
-        ({"token": {"text": "a"}, "generated_text": None}, Protocol.OTHER),
+        ({"token": {"text": "a"}, "generated_text": None}, Protocol.NATIVE),
+        ({"token": "a"}, Protocol.OTHER),
+        ({"type": "ping"}, Protocol.OTHER),
         ({"type": "transcript.text.delta", "delta": "a"}, Protocol.OTHER),
         ({"text": "a", "done": False}, Protocol.OTHER),
     ],
@@ -48,6 +49,8 @@ def test_an_event_tells_whose_protocol_it_is(event: dict[str, Any], protocol: Pr
 
 def test_a_protocol_once_known_is_not_forgotten_over_an_odd_event() -> None:
     assert Protocol.OPENAI is after({"choices": [choice(content="a")]}, {"usage": {"total_tokens": 3}}).protocol
+    assert Protocol.OPENAI is after({"choices": [choice(content="a")]}, {"type": "ping"}).protocol
+    assert Protocol.OPENAI is after({"choices": [choice(content="a")]}, {"type": "message_stop"}).protocol
     assert Protocol.OPENAI is after({"hello": "there"}, {"choices": [choice(content="a")]}).protocol
 
 
@@ -75,6 +78,8 @@ def test_a_protocol_once_known_is_not_forgotten_over_an_odd_event() -> None:
         [{"content": "", "stop": True}],
         [{"candidates": [{"finishReason": "STOP"}]}],
         [{"output": {"text": "a", "finish_reason": "stop"}}],
+        [{"type": "content-delta", "delta": {}}, {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}}],
+        [{"text": "a", "is_finished": False}, {"text": "", "is_finished": True, "finish_reason": "COMPLETE"}],
     ],
 )
 def test_a_stream_is_finished_by_a_reason_on_each_choice_or_by_its_last_event(events: list[dict[str, Any]]) -> None:
@@ -174,58 +179,6 @@ def test_a_stream_that_invents_choices_does_not_fill_the_memory() -> None:
 )
 def test_what_only_opens_a_stream_has_no_output(event: dict[str, Any], output: bool) -> None:
     assert output is has_output(event)
-
-
-@pytest.mark.parametrize(
-    ("event", "name"),
-    [
-        ({"error": {"message": "x"}}, None),
-        ({"error": "x", "error_type": "generation"}, None),
-        ({"error": {"message": "x"}, "choices": [choice("error")]}, None),
-        ({"code": 424, "error": "x"}, None),
-        ({"choices": [{"index": 0, "delta": {}, "finish_reason": None, "error": {"message": "x"}}]}, None),
-        ({"type": "error", "code": "server_error", "message": "x"}, None),
-        ({"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, "error"),
-        ({"code": 500, "message": "x", "type": "server_error"}, "error"),
-        ({"type": "response.failed", "response": {"error": {"message": "x"}}}, "response.failed"),
-        ({"object": "error", "message": "x"}, None),
-        ({"text": "x", "error_code": 50002}, None),
-        ({"detail": "x"}, None),
-        ({"base_resp": {"status_code": 1008, "status_msg": "x"}}, None),
-        ({"code": "DataInspectionFailed", "message": "x", "request_id": "r"}, None),
-        ({"errors": [{"message": "x"}]}, None),
-        ({"fault": {"faultstring": "x", "detail": {}}}, None),
-        ({"internalServerException": {"message": "x"}}, None),
-    ],
-)
-def test_an_error_in_any_shape_is_worth_asking_about(event: dict[str, Any], name: str | None) -> None:
-    assert may_be_error(event, name, api=False)
-    assert may_be_error(event, name, api=True)
-
-
-@pytest.mark.parametrize(
-    ("event", "name"),
-    [
-        ({"choices": [choice(content="error: CUDA out of memory")], "error": None}, None),
-        ({"choices": [choice(content="a")], "error": {}, "message": "", "code": 0}, None),
-        ({"text": "a", "error_code": 0}, None),
-        ({"reply": "a", "base_resp": {"status_code": 0, "status_msg": ""}}, None),
-        (
-            {"type": "response.code_interpreter_call_code.done", "code": "raise"},
-            "response.code_interpreter_call_code.done",
-        ),
-        ({"type": "content_block_delta", "delta": {"text": "error"}}, "content_block_delta"),
-        ({"model": "m", "message": {"role": "assistant", "content": "a"}, "done": False}, None),
-        ({"message": "a word of a private protocol"}, None),
-        ({"detail": "a", "step": 1, "of": 3}, None),
-    ],
-)
-def test_a_healthy_event_asks_no_rule(event: dict[str, Any], name: str | None) -> None:
-    assert not may_be_error(event, name, api=False)
-
-
-def test_words_alone_are_no_token_where_events_have_choices() -> None:
-    assert may_be_error({"message": "no healthy upstream"}, None, api=True)
 
 
 @pytest.mark.parametrize(

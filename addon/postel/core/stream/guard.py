@@ -27,6 +27,11 @@ from postel.core.stream.tail import form_of, tail
 
 KEEPALIVE = b": keep-alive\n\n"
 
+_BOM = b"\xef\xbb\xbf"
+_SSE = (b"data:", b"event:", b"id:", b"retry:", b": ")
+_TELLING = 6
+"""Bytes that tell server-sent events from JSON."""
+
 GRACE = 5.0
 """Seconds that a body may stay open after its protocol's last event; an SDK that reads to the end waits for it."""
 
@@ -49,8 +54,10 @@ class Guard:
     """
 
     __slots__ = (
+        "_first",
         "_first_output_by",
         "_inspector",
+        "_label_holds",
         "_last_byte",
         "_last_event",
         "_last_sent",
@@ -93,6 +100,8 @@ class Guard:
         self._path = request.path
         self._request_id = request_id
         self._lines = lines
+        self._label_holds: bool | None = None if lines else True
+        self._first = b""  # the first bytes, while they are too few to tell what they are
 
         self.stage = Stage.HELD
         self.opened = False
@@ -128,6 +137,12 @@ class Guard:
         if self.stage >= Stage.REFUSED:
             return b""
         self._last_byte = now
+        if self._label_holds is None:
+            data = self._begin(data)
+        self._feed(data, now)
+        return self._sent(now)
+
+    def _feed(self, data: bytes, now: float) -> None:
         reader = self._reader
         between = not (reader.held or reader.is_loose)
         if between and self._spoken and self._terminated is None and self._inspector.is_calm:
@@ -145,21 +160,44 @@ class Guard:
                 self._last_event = now
             self._take(self._inspector.look(event), now)
             if self.stage >= Stage.REFUSED:
-                return self._sent(now)
+                return
         if reader.held > self._policy.event_bytes:
             self._open()
             self._out.append(reader.let_go())
-        return self._sent(now)
+
+    def _begin(self, data: bytes) -> bytes:
+        """Look at the first bytes of what calls itself lines of JSON: SDKs read server-sent events under any label.
+
+        Returns what there is to read, nothing while it is too little to tell.
+        """
+        first = self._first + data
+        text = first.removeprefix(_BOM).lstrip(b"\r\n")
+        if len(text) < _TELLING and not text.startswith(b"{"):
+            self._first = first
+            return b""
+        self._first = b""
+        self._label_holds = not text.startswith(_SSE)
+        if not self._label_holds:
+            self._lines = self._inspector.lines = False
+            self._reader = SseReader()
+        return first
 
     def end(self, how: End, now: float) -> bytes:
         """The body ended or broke, or the edge gives it up."""
         if self.stage >= Stage.REFUSED:
             return b""
+        if self._first:
+            self._feed(self._first, now)
+            if self.stage >= Stage.REFUSED:
+                return self._sent(now)
         loose = self._reader.is_loose
         rest = self._reader.finish()
         trailer = b""
         if rest and how is End.CLOSED:
-            look = self._inspector.look_at_rest(rest) if self._terminated is None else Look(Kind.DROPPED)
+            if self._terminated is None:
+                look = self._inspector.look_at_rest(rest)
+            else:
+                look = Look(Kind.DROPPED if rest.data is not None or rest.stray else Kind.ASIDE, rest.raw)
             if look.kind is not Kind.ASIDE:
                 self._take(look, now)
             if look.kind is not Kind.DROPPED:
@@ -317,6 +355,6 @@ class Guard:
         if self.stage >= Stage.REFUSED:
             self._opening, self._opening_size, self.held = [], 0, 0
         else:
-            self.held = self._opening_size + self._reader.held
+            self.held = self._opening_size + self._reader.held + len(self._first)
         self._schedule()
         return data

@@ -7,6 +7,7 @@ whether a stream is complete. Knows no time and sends nothing: `guard` asks it a
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from enum import IntEnum
@@ -24,13 +25,23 @@ from postel.core.stream.protocol import (
     has_output,
     is_json_path,
     is_openai_path,
-    may_be_error,
 )
+from postel.core.stream.suspicion import is_failed_name, may_be_error
 
 Judge = Callable[[Evidence], Reply | None]
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = (b"data", b"event", b"id", b"retry")
+
+_API = (Protocol.OPENAI, Protocol.RESPONSES, Protocol.MESSAGES, Protocol.NATIVE)
+
+# How a text begins that is no word of an answer.
+_ALARM = re.compile(
+    rb"\W{0,4}(?:[\w.]*(?:error|exception)\b\W{0,3}:|error\]|traceback|fatal|panic|<"
+    rb"|internal server error|bad gateway|service unavailable|gateway time-?out)",
+    re.IGNORECASE,
+)
+_WORD_IN_BRACKETS = re.compile(rb"\[[A-Za-z_ ]+\]")
 
 
 class Kind(IntEnum):
@@ -71,11 +82,11 @@ class Inspector:
         "_headers",
         "_is_api",
         "_judge",
-        "_lines",
         "_policy",
         "_request",
         "_spoken",
         "events",
+        "lines",
         "progress",
         "repaired",
     )
@@ -85,7 +96,7 @@ class Inspector:
         self._request = request
         self._headers = headers
         self._policy = policy
-        self._lines = lines
+        self.lines = lines
         self._is_api = is_json_path(request.path)
         self._spoken = False  # there was output, and what follows need not have any
         self._cut_line = False  # an event that ended with CR was dropped, and its LF may yet come
@@ -117,16 +128,25 @@ class Inspector:
         if data[:1] == b"{" and self.progress.protocol is not Protocol.TEXT:
             return self._data(event, data)
         text = data.strip()
-        if text == b"[DONE]" and not self._lines:
+        if text == b"[DONE]" and not self.lines:
             return self._done(event)
-        if self.progress.protocol is Protocol.TEXT and event.name != "error":
+        if self.progress.protocol is Protocol.TEXT and not is_failed_name(event.name):
             return self._good(event, Kind.OUTPUT)
         if text:
             return self._data(event, data)
-        if "empty_data" not in self._policy.repairs:
-            return Look(Kind.ASIDE, event.raw)
+        if "empty_data" not in self._policy.repairs or not self._is_api_stream:
+            return Look(Kind.ASIDE, event.raw)  # other applications mean something by it
         self.repaired["empty_data"] += 1  # every SDK fails to parse it
         return self._drop(event)
+
+    @property
+    def _is_api_stream(self) -> bool:
+        """Whether a model speaks here to an SDK, as far as is known by now."""
+        return self._is_api or self.progress.protocol in _API
+
+    def _is_judged(self, event: Event) -> bool:
+        """Whether an event may be a failure. What is fetched elsewhere is a feed, of logs perhaps, full of errors."""
+        return self._request.method != "GET" or self._is_api_stream or is_failed_name(event.name)
 
     def _drop(self, event: Event) -> Look:
         self._cut_line = event.raw.endswith(b"\r")
@@ -146,8 +166,8 @@ class Inspector:
 
     def _document(self, event: Event, document: dict[str, Json]) -> Look:
         progress = self.progress
-        plain = not self._lines
-        if may_be_error(document, event.name, api=self._is_api or progress.protocol is Protocol.OPENAI):
+        plain = not self.lines
+        if self._is_judged(event) and may_be_error(document, event.name, api=self._is_api_stream):
             plain = False
             failed = document.get("type") == "response.failed"
             if failed:
@@ -198,13 +218,27 @@ class Inspector:
     def _unreadable(self, event: Event) -> Look:
         """Data that is no JSON object."""
         progress = self.progress
-        reply = self._ask(event, readable=_is_json(event.data or b""))
-        new = progress.protocol is Protocol.UNKNOWN and not self._is_api
-        if reply and not (new and not self._lines and reply.base == "stream_malformed"):
+        if self._is_text(event):
+            if progress.protocol is Protocol.UNKNOWN:
+                progress.protocol = Protocol.TEXT
+            return self._good(event, Kind.OUTPUT)
+        if reply := self._ask(event, readable=_is_json(event.data or b"")):
             return self._suspect(event, reply)
-        if new:  # plain text, which cannot be malformed
-            progress.protocol = Protocol.OTHER if self._lines else Protocol.TEXT
+        if progress.protocol is Protocol.UNKNOWN and not self._is_api:
+            progress.protocol = Protocol.OTHER if self.lines else Protocol.TEXT
         return self._good(event, Kind.OUTPUT)
+
+    def _is_text(self, event: Event) -> bool:
+        """Whether this is a word of a protocol that promises no JSON, and nothing to be asked about."""
+        if self._is_api or self.lines or is_failed_name(event.name):
+            return False
+        data = (event.data or b"").strip()
+        match self.progress.protocol:
+            case Protocol.UNKNOWN:
+                return not _ALARM.match(data) or not self._is_judged(event)
+            case Protocol.OTHER:  # `ping`, `[END]`, `null`: most protocols have a word that is no JSON
+                return data[:1] not in (b"{", b"[", b"<") or _WORD_IN_BRACKETS.fullmatch(data) is not None
+        return False
 
     def _suspect(self, event: Event, reply: Reply) -> Look:
         """What cannot be read, and nobody knows why, is held back until there is more of it or a good event."""
@@ -280,11 +314,11 @@ class Inspector:
         """
         if rest.stray or rest.data is None:
             return _DROPPED if rest.stray else Look(Kind.ASIDE, rest.raw)
-        if rest.data.strip() == b"[DONE]" and not self._lines:
+        if rest.data.strip() == b"[DONE]" and not self.lines:
             return self.look(rest)  # no SDK needs the blank line
         if self.progress.protocol is not Protocol.TEXT and not _is_json(rest.data):
             return _DROPPED
-        if self._lines or "blank_line" not in self._policy.repairs:
+        if self.lines or "blank_line" not in self._policy.repairs:
             return self.look(rest)
         self.repaired["blank_line"] += 1
         newline = b"\r\n" if b"\r" in rest.raw else b"\n"

@@ -16,13 +16,17 @@ Document = Mapping[str, Json]
 
 
 class Protocol(Enum):
-    """Whose events these are. UNKNOWN until one told; OTHER is JSON of no API known here, TEXT is no JSON at all."""
+    """Whose events these are; UNKNOWN until one told.
+
+    NATIVE is an engine's or a provider's own API, OTHER is JSON of none that is known here, TEXT is no JSON at all.
+    """
 
     UNKNOWN = "unknown"
     OPENAI = "openai"
     RESPONSES = "responses"
     MESSAGES = "messages"
     OLLAMA = "ollama"
+    NATIVE = "native"
     OTHER = "other"
     TEXT = "text"
 
@@ -33,9 +37,11 @@ FINISHED = frozenset({"stop", "length", "tool_calls", "function_call", "content_
 FAILED = frozenset({"error", "abort"})
 """Finish reasons of engines that gave up; no SDK looks at them (facts: SGLang and vLLM, OpenRouter and LMDeploy)."""
 
-_ANTHROPIC = frozenset(
+ANTHROPIC = frozenset(
     "message_start content_block_start content_block_delta content_block_stop message_delta message_stop ping".split()
 )
+# What only events of a model have: TGI, SGLang, Gemini, DashScope, llama.cpp, Triton, Cohere.
+_NATIVE = frozenset("generated_text meta_info candidates output slot_id text_output is_finished".split())
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.cancelled", "message_stop"})
 _OPENING = frozenset({"response.created", "response.in_progress", "response.queued", "message_start", "ping"})
 
@@ -83,7 +89,7 @@ class Progress:
     @property
     def ends_silently(self) -> bool:
         """Whether this API has no mark of its end, so that a clean end of the body is one."""
-        return self.protocol in (Protocol.OTHER, Protocol.TEXT)
+        return self.protocol in (Protocol.NATIVE, Protocol.OTHER, Protocol.TEXT)
 
     def note(self, event: Document) -> str | None:
         """Take account of an event. Returns a finish reason in it that is none of OpenAI's, for somebody to explain."""
@@ -92,13 +98,14 @@ class Progress:
             self.protocol = Protocol.OPENAI
             return self._note_choices(choices) if choices else None
         kind = event.get("type")
+        new = self.protocol in (Protocol.UNKNOWN, Protocol.NATIVE, Protocol.OTHER)
         if isinstance(kind, str):
             if kind.startswith("response."):
-                self.protocol = Protocol.RESPONSES
+                self.protocol = Protocol.RESPONSES if new else self.protocol
                 number = event.get("sequence_number")
                 if type(number) is int and number >= 0:
                     self.sequence = number + 1
-            elif kind in _ANTHROPIC:
+            elif new and kind in ANTHROPIC and kind != "ping":  # many an application pings
                 self.protocol = Protocol.MESSAGES
             if kind in _TERMINAL:
                 self.terminal = True
@@ -106,9 +113,9 @@ class Progress:
             if self.protocol is Protocol.UNKNOWN:
                 self.protocol = Protocol.OLLAMA
             self.terminal = self.terminal or (done and self.protocol is Protocol.OLLAMA)
-        if self.protocol is Protocol.UNKNOWN:
-            self.protocol = Protocol.OTHER
-        if self.protocol is Protocol.OTHER:
+        if self.protocol in (Protocol.UNKNOWN, Protocol.OTHER):
+            self.protocol = Protocol.OTHER if _NATIVE.isdisjoint(event) else Protocol.NATIVE
+        if self.protocol in (Protocol.NATIVE, Protocol.OTHER):
             return self._note_native(event)
         return None
 
@@ -136,7 +143,7 @@ class Progress:
 
     def _note_native(self, event: Document) -> str | None:
         for reason in _native_ends(event):
-            self._marked = reason not in FAILED
+            self._marked = reason.lower() not in FAILED
             self.finish_reason = reason
             return reason if reason.lower() not in FINISHED else None
         return None
@@ -148,14 +155,13 @@ def _native_ends(event: Document) -> Iterator[str]:
         yield "stop"
     if event.get("stop") is True:  # llama.cpp
         yield "stop"
-    if event.get("is_finished") is True:  # Cohere v1
-        yield str(event.get("finish_reason") or "stop")
-    places: list[Json] = [event.get("meta_info"), event.get("output")]  # SGLang, DashScope
-    candidates = event.get("candidates")  # Gemini
+    # SGLang, DashScope, Cohere 2, Gemini; and at the top Cohere 1, vLLM's api_server
+    places: list[Json | Document] = [event.get("meta_info"), event.get("output"), event.get("delta"), event]
+    candidates = event.get("candidates")
     if isinstance(candidates, list):
         places += candidates[:1]
     for place in places:
-        if isinstance(place, dict):
+        if isinstance(place, Mapping):
             reason = place.get("finish_reason") or place.get("finishReason")
             if isinstance(reason, dict):
                 reason = reason.get("type")
@@ -177,33 +183,3 @@ def _speaks(choice: dict[str, Json]) -> bool:
         return True
     delta = choice.get("delta")
     return isinstance(delta, dict) and any(value for key, value in delta.items() if key != "role")
-
-
-# What an error can be recognised by where no `error` says so (facts: FastChat, MiniMax, FastAPI, Apigee, AWS).
-_MARKS = ("error_code", "errors", "errorMessage", "error_message", "__type", "errorCode", "fault", "err", "exception")
-
-
-def may_be_error(event: Document, name: str | None, *, api: bool) -> bool:
-    """Whether the rules should be asked about an event: cheap, and true for every shape of an error.
-
-    `api` says that the stream is one whose events have `choices` or a `type`: there a bare `message` is no token.
-    """
-    if name == "error" or event.get("error"):
-        return True
-    kind = event.get("type")
-    if isinstance(kind, str) and (kind == "error" or kind.startswith("response.") or kind in _ANTHROPIC):
-        return kind in ("error", "response.failed")
-    if choices := event.get("choices"):
-        return isinstance(choices, list) and any(isinstance(choice, dict) and choice.get("error") for choice in choices)
-    if event.get("object") == "error" or any(map(event.get, _MARKS)):
-        return True
-    status = event.get("base_resp")
-    if isinstance(status, dict) and status.get("status_code"):
-        return True
-    detail = event.get("detail")
-    if isinstance(detail, list | dict) or (isinstance(detail, str) and (api or len(event) < 3)):
-        return bool(detail)
-    words = event.get("message") or event.get("msg") or event.get("Message")
-    if isinstance(words, str) and (api or event.get("code") or event.get("status")):
-        return True
-    return len(event) == 1 and next(iter(event)).endswith("Exception")  # Bedrock names the event after it

@@ -40,23 +40,27 @@ class Repeat:
             self._before = raw[: text.end()]
             self._after = raw[inside.end() :]
 
-    def run(self, data: bytes) -> tuple[int, int]:
-        """How many bytes at the beginning of `data` are such events, whole, and how many events they are."""
+    @property
+    def is_hopeful(self) -> bool:
+        """Whether it is still worth while to learn."""
+        return self._attempts > 0
+
+    def run(self, data: bytes, at: int = 0) -> tuple[int, int]:
+        """Where a run of such events, whole ones, that begins at `at` ends, and how many they are."""
         before, after = self._before, self._after
-        if not before or not data.startswith(before):
-            return 0, 0
-        at = events = 0
-        inside, skip, rest = _INSIDE.match, len(before), len(after)
-        while data.startswith(before, at):
-            found = inside(data, at + skip)
-            if found is None or not data.startswith(after, found.end()):
-                break
-            at = found.end() + rest
-            events += 1
+        start, events = at, 0
+        if before:
+            inside, skip, rest = _INSIDE.match, len(before), len(after)
+            while data.startswith(before, at):
+                found = inside(data, at + skip)
+                if found is None or not data.startswith(after, found.end()):
+                    break
+                at = found.end() + rest
+                events += 1
         if events:
             self._attempts = _ATTEMPTS
-            if not data.isascii() and not _is_utf8(data[:at]):
-                return 0, 0
+            if not data.isascii() and not _is_utf8(data[start:at]):
+                return start, 0
         return at, events
 
 

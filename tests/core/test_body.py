@@ -70,6 +70,12 @@ def test_a_character_that_the_limit_cuts_is_left_out() -> None:
         ("[ERROR] no slot", "text", "[ERROR] no slot"),
         ("<html><h1>502 Bad Gateway</h1></html>", "html", "502 Bad Gateway"),
         ("<Error><Code>Slow</Code><Message>Slow down</Message></Error>", "xml", "Slow down"),
+        ("data: <Error><Code>Slow</Code><Message>Slow down</Message></Error>\n\n", "xml", "Slow down"),
+        (
+            "data: <turbo-stream><template>500</template></turbo-stream>\n\n",
+            "text",
+            "<turbo-stream><template>500</template></turbo-stream>",
+        ),
         ('<soap:Fault xmlns:soap="x"><faultstring>boom</faultstring></soap:Fault>', "xml", "boom"),
         ('"bad input"', "json", "bad input"),
         ('Prefill failed: {"error": {"message": "too long"}}', "text", "too long"),

@@ -143,6 +143,33 @@ SHAPES: list[tuple[str, Json, tuple[str | None, Scalar | None, Scalar | None, st
         ("Internal Server Error", None, None, None),
     ),
     ("RFC 6749", {"error": "invalid_token", "error_description": "m m"}, ("m m", None, "invalid_token", None)),
+    ("Bedrock streams", {"throttlingException": {"message": "m m"}}, ("m m", "throttlingException", None, None)),
+    (
+        "SageMaker streams",
+        {"ModelStreamError": {"ErrorCode": "c", "Message": "m m"}},
+        ("m m", "ModelStreamError", "c", None),
+    ),
+    ("Bedrock without words", {"internalServerException": {}}, (None, "internalServerException", None, None)),
+    (
+        "SGLang's own API",
+        {"text": "", "meta_info": {"finish_reason": {"type": "abort", "message": "m m", "status_code": 503}}},
+        ("m m", None, 503, None),
+    ),
+    ("Cohere", {"type": "message-end", "delta": {"error": "m m", "finish_reason": "ERROR"}}, ("m m", None, None, None)),
+    ("Hunyuan", {"ErrorMsg": {"Msg": "m m", "Code": 4013}, "Choices": []}, ("m m", None, 4013, None)),
+    ("Tencent Cloud", {"Response": {"Error": {"Code": "c", "Message": "m m"}}}, ("m m", None, "c", None)),
+    ("Flowise", {"event": "error", "data": "m m"}, ("m m", None, None, None)),
+    ("an error's data", {"type": "error", "data": {"message": "m m", "code": 7}}, ("m m", None, 7, None)),
+    ("an error's content", {"type": "error", "content": "m m"}, ("m m", None, None, None)),
+    ("the AI SDK", {"type": "error", "errorText": "m m"}, ("m m", None, None, None)),
+    ("WeChat", {"errcode": -1, "errmsg": "m m"}, ("m m", None, -1, None)),
+    ("Baidu", {"err_no": 18, "err_msg": "m m"}, ("m m", None, 18, None)),
+    ("a flag beside the words", {"error": 1, "msg": "m m"}, ("m m", None, None, None)),
+    (
+        "Gemini's array, whose last element failed",
+        [{"candidates": []}, {"error": {"code": 503, "message": "m m"}}],
+        ("m m", None, 503, None),
+    ),
 ]
 
 
@@ -171,6 +198,13 @@ def test_every_known_shape_is_read(
         {"index": 1, "token": {"text": "hi"}, "generated_text": None, "details": None},
         {"text": "hi", "error_code": 0},
         {"text": "hi", "meta_info": {"finish_reason": None}},
+        {"text": "hi", "meta_info": {"finish_reason": {"type": "stop", "matched": 2}}},
+        {"text": "hi", "meta_info": {"finish_reason": {"type": "abort", "message": "Aborted", "status_code": None}}},
+        {"type": "message-end", "delta": {"finish_reason": "COMPLETE"}},
+        {"type": "content", "data": "hi", "content": "hi"},
+        {"inexceptional": {"message_id": 1}},
+        {"errcode": 0, "errmsg": "ok"},
+        [{"error": {"message": "m"}}, {"candidates": []}],
         {"base_resp": {"status_code": 0, "status_msg": "success"}},
         {"code": 0, "message": "success", "data": {}},
         {"object": "list", "data": [{"id": "m"}]},
@@ -209,6 +243,12 @@ def test_the_innermost_error_is_found_in_json_in_a_repr_and_in_prose(text: str) 
     found = unwrap(text)
 
     assert ("too long", "BadRequestError") == (found.message, found.type)
+
+
+def test_names_around_an_error_do_not_hide_that_it_is_a_single_word() -> None:
+    text = 'litellm.A_Error: B_Exception - {"error": {"type": "t", "message": "Busy"}}. Handle with `litellm.AError`.'
+
+    assert ("Busy", "t") == (unwrap(text).message, unwrap(text).type)
 
 
 def test_a_validation_list_that_an_engine_printed_gives_its_field() -> None:

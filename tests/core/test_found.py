@@ -64,6 +64,8 @@ def test_the_type_has_several_spellings(error: dict[str, Json], kind: str | None
         ({"code": 429}, 429),
         ({"error_code": "TEMPORARILY_UNAVAILABLE"}, "TEMPORARILY_UNAVAILABLE"),
         ({"code": "", "errorCode": 7}, 7),
+        ({"errcode": -1}, -1),
+        ({"err_no": 18}, 18),
         ({"details": {"error_code": "enforced_spend_limit_reached"}}, "enforced_spend_limit_reached"),
         ({"statusCode": 401}, None),
     ],

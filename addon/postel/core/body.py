@@ -161,12 +161,19 @@ def _first_error(payloads: list[str]) -> tuple[Kind, Json | Missing, Found]:
     reads: list[tuple[Kind, Json | Missing, Found]] = []
     for payload in payloads[:_DOCUMENTS]:
         text = payload.strip()
-        read = _read_json_or_words(text)
+        read = _read_payload(text)
         if read[2].message and text != "[DONE]":
             return read
         reads.append((*read[:2], read[2] if read[0] == "json" else Found()))
     named = (read for read in reads if read[2] != Found())
     return next(named, reads[0] if reads else ("text", MISSING, Found()))
+
+
+def _read_payload(text: str) -> tuple[Kind, Json | Missing, Found]:
+    """JSON or words; an object store answers with XML wherever it is asked, but a stream of markup is no error."""
+    if html.is_xml(text) and html.elements(text).keys() & {"code", "faultcode", "faultstring"}:
+        return "xml", MISSING, _read_xml(text)
+    return _read_json_or_words(text)
 
 
 def _read_json_or_words(text: str) -> tuple[Kind, Json | Missing, Found]:

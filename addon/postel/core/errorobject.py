@@ -35,7 +35,12 @@ def _find(value: Json, left: int) -> Found | None:
     if isinstance(value, list):
         if validation.is_list(value):
             return validation.read(value)
-        return _find(value[0], left - _LEVEL) if len(value) == 1 and left > 0 else None
+        if len(value) == 1 and left > 0:
+            return _find(value[0], left - _LEVEL)
+        # Gemini streams an array, and whatever goes wrong is its last element
+        last = value[-1] if value else None
+        failed = isinstance(last, dict) and isinstance(last.get("error"), dict) and isinstance(value[0], dict)
+        return _find(last, left - _LEVEL) if failed and left > 0 else None
     return _object(value, left, known=False) if isinstance(value, dict) else None
 
 
@@ -43,7 +48,7 @@ def _find(value: Json, left: int) -> Found | None:
 
 # Where the words are, in the order of trust. What is in the second list counts only inside an object that is already
 # known to be an error: healthy answers have a `text`, a `description`, a `reason`, too.
-_WORDS = ("message", "detail", "errormessage", "errormsg", "errmsg", "errormessages")
+_WORDS = ("message", "detail", "errormessage", "errormsg", "errmsg", "errortext", "errormessages")
 _KNOWN_WORDS = (
     "msg",
     "errordescription",
@@ -55,6 +60,9 @@ _KNOWN_WORDS = (
     "details",
     "reason",
 )
+
+_EVENT_WORDS = ("data", "content")
+"""What holds the words only where the object calls itself an error: `{"event":"error","data":"..."}`."""
 
 _CAUSES = ("originalmessage", "originalerror", "upstreamerror", "raw")
 """What holds the error of someone further in."""
@@ -68,7 +76,7 @@ def _object(value: dict[str, Json], left: int, *, known: bool) -> Found | None:
     folded = fold(value)
     if _is_success(folded):
         return None
-    inner = next(_containers(folded, left), None)
+    inner = _wrapped(value, left) or next(_containers(folded, left), None)
     label = text_of(folded.get("error"))
     if inner is None and label is None and not known and not _is_error(folded):
         return None  # every healthy answer leaves here
@@ -88,11 +96,13 @@ def _object(value: dict[str, Json], left: int, *, known: bool) -> Found | None:
 
 def _is_success(folded: Folded) -> bool:
     """`{"code":0,"message":"success"}`, as many Chinese APIs answer."""
-    words = folded.get("message", folded.get("msg"))
+    words = next(
+        (folded[key] for key in ("message", "msg", "errormsg", "errmsg", "errormessage") if key in folded), None
+    )
     return isinstance(words, str) and words.lower() in ("ok", "success") and not folded.get("error")
 
 
-_NUMBERS = ("errorcode", "code", "status", "statuscode")
+_NUMBERS = ("errorcode", "code", "status", "statuscode", "error")
 
 
 def _is_error(folded: Folded) -> bool:
@@ -104,17 +114,32 @@ def _is_error(folded: Folded) -> bool:
         return True
     return bool(
         (any(map(folded.get, ("text", "msg", "description"))) and any(map(folded.get, _NUMBERS)))
-        or folded.get("object") == "error"
-        or folded.get("type") == "error"
+        or _is_named_error(folded)
         or _sentences(folded)
     )
+
+
+def _is_named_error(folded: Folded) -> bool:
+    return any(folded.get(key) == "error" for key in ("type", "object", "event"))
+
+
+def _wrapped(value: dict[str, Json], left: int) -> Found | None:
+    """`{"throttlingException": {...}}`, `{"ModelStreamError": {...}}`: AWS names the member of a union, and no more."""
+    name, inner = next(iter(value.items()))
+    if len(value) > 1 or not isinstance(inner, dict) or not name.lower().endswith(_EXCEPTIONS):
+        return None
+    return (_object(inner, left - _LEVEL, known=True) or Found(error=inner)).over(Found(type=name))
+
+
+_EXCEPTIONS = ("exception", "streamerror", "streamfailure")
 
 
 def _containers(folded: Folded, left: int) -> Iterator[Found]:
     """Errors in the objects and lists that are made for them, nearest first."""
     error, errors, response = folded.get("error"), folded.get("errors"), folded.get("response")
-    if isinstance(error, dict) and (found := _object(error, left - _LEVEL, known=True)):
-        yield found
+    for told in (error, folded.get("errormsg")):  # Hunyuan: {"ErrorMsg": {"Msg": "...", "Code": 4013}}
+        if isinstance(told, dict) and (found := _object(told, left - _LEVEL, known=True)):
+            yield found
     if isinstance(error, list) and (found := _list(error, left - _LEVEL)):
         yield found
     if isinstance(errors, list | dict) and (found := _list(errors, left - _LEVEL)):
@@ -125,11 +150,27 @@ def _containers(folded: Folded, left: int) -> Iterator[Found]:
         found := _object(fault, left - _LEVEL, known=True)
     ):  # Apigee
         yield found
-    choices = folded.get("choices")  # OpenRouter puts an error into a choice, OpenAI's response.failed into `response`
+    # OpenRouter puts an error into a choice, OpenAI's response.failed and Tencent Cloud into `response`
+    choices = folded.get("choices")
     for holder in (response, *(choices[:8] if isinstance(choices, list) else ())):
-        failed = holder.get("error") if isinstance(holder, dict) else None
+        failed = fold(holder).get("error") if isinstance(holder, dict) else None
         if isinstance(failed, dict) and (found := _object(failed, left - _LEVEL, known=True)):
             yield found
+    yield from _reasons(folded, left)
+
+
+def _reasons(folded: Folded, left: int) -> Iterator[Found]:
+    """Words beside a finish reason: Cohere's `message-end`, SGLang's `meta_info.finish_reason`."""
+    delta, meta = folded.get("delta"), folded.get("metainfo")
+    if isinstance(delta, dict) and delta.get("finish_reason") and (words := text_of(delta.get("error"))):
+        found = _unwrap(words, left)
+        yield found.over(Found(error=delta))
+    reason = meta.get("finish_reason") if isinstance(meta, dict) else None
+    if isinstance(reason, dict) and (words := text_of(reason.get("message"))):
+        code = scalar_of(reason.get("status_code"))
+        # a caller that left is "Aborted" without a status
+        if code is not None:
+            yield _unwrap(words, left).over(Found(type=scalar_of(reason.get("err_type")), code=code, error=reason))
 
 
 def _cause(folded: Folded, left: int) -> Found | None:
@@ -168,7 +209,8 @@ def _labelled(label: str, folded: Folded, left: int) -> Found:
 def _spoken(folded: Folded, left: int, *, known: bool) -> Found | None:
     """The words of an object itself."""
     silent: Found | None = None
-    for key in (*_WORDS, *_KNOWN_WORDS) if known else _WORDS:
+    told = _EVENT_WORDS if known and _is_named_error(folded) else ()
+    for key in (*_WORDS, *_KNOWN_WORDS, *told) if known else _WORDS:
         value = folded.get(key)
         if isinstance(value, str) and value.strip():
             return _titled(_unwrap(value, left), folded, key).over(silent or Found())
@@ -176,7 +218,7 @@ def _spoken(folded: Folded, left: int, *, known: bool) -> Found | None:
         if isinstance(value, list):
             inner = _list(value, left - _LEVEL)
         elif isinstance(value, dict):
-            inner = _object(value, left - _LEVEL, known=key in ("detail", "details"))
+            inner = _object(value, left - _LEVEL, known=key in ("detail", "details", *told))
         if inner and inner.message:
             return inner
         silent = silent or inner
@@ -254,9 +296,13 @@ def _unwrap(text: str, left: int) -> Found:
         found = _find(value, left - _TEXT)
         if found and (found.message or found.type is not None):
             vague = found.message and in_prose and len(found.message.split()) < 2
+            vague = vague and not _ONLY_NAMES.fullmatch(text[:start] + text[end:])
             return whole.over(found) if vague else found.over(whole)
     return whole
 
+
+_ONLY_NAMES = re.compile(r"(?:[\w.]{1,80}(?:Error|Exception)(?:: | - )){1,4}\.?(?: Handle with `[\w.]+`\.?)?", re.ASCII)
+"""What LiteLLM puts around somebody else's error."""
 
 _REPORTS = re.compile(
     r"(?:error|exception|fail(?:ed|ure)|response|body|returned|status|\b\d{3})[\s:=,-]*$", re.IGNORECASE

@@ -69,7 +69,7 @@ def scalar_of(value: Json) -> Scalar | None:
     return value if isinstance(value, bool | int | float) else None
 
 
-_NO_TYPES = ("error", "about:blank", "response.failed")
+_NO_TYPES = ("error", "about:blank", "response.failed", "message-end")
 _STATUS_NAME = re.compile(r"[A-Z][A-Z_]{2,60}", re.ASCII)
 
 
@@ -86,10 +86,10 @@ def type_of(folded: Folded) -> Scalar | None:
 
 
 def code_of(folded: Folded) -> Scalar | None:
-    """`code` or `error_code`; else the one in `details` (Anthropic's spend limit, Apigee's errorcode)."""
+    """`code`, `error_code` or `errcode`; else the one in `details` (Anthropic's spend limit, Apigee's errorcode)."""
     details = folded.get("details", folded.get("detail"))
     for place in (folded, fold(details) if isinstance(details, dict) else {}):
-        for key in ("errorcode", "code"):
+        for key in ("errorcode", "code", "errcode", "errno"):
             if (code := scalar_of(place.get(key))) is not None:
                 return code
     return None

@@ -188,6 +188,8 @@ class Expected:
         begins = self.sent.removesuffix(b"\n") if late else self.sent
         assert begins == sent[: len(begins)]
         tail = sent[len(begins) :]
+        if begins.endswith(b"\r"):  # what a tail comes after is a whole line end
+            tail = tail.removeprefix(b"\n")
         if self.unmended:
             assert tail.startswith(self.unmended)
             after = tail[len(self.unmended) :]

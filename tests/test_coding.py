@@ -263,12 +263,12 @@ def test_a_stream_is_decoded_in_bounded_pieces_as_they_are_asked_for(
     assert made
     tracemalloc.start()
     try:
-        sizes = [len(piece) for piece, _ in zip(made.feed(bomb), range(200), strict=False)]
+        sizes = [len(piece) for piece, _ in zip(made.feed(bomb), range(50), strict=False)]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert len(sizes) >= 200
+    assert len(sizes) >= 50
     assert max(sizes) <= PIECE
     assert peak < 20_000_000
 
@@ -281,7 +281,7 @@ def test_a_bomb_ends_when_it_has_grown_beyond_all_measure(coding: str, pack: Cal
     size = sum(len(piece) for piece in made.feed(pack(bytes(60_000_000))))
 
     assert made.broken
-    assert 16_000_000 < size < 30_000_000
+    assert 4_000_000 < size < 8_000_000
 
 
 def test_a_bomb_inside_a_coding_that_gives_nothing_out_ends_too() -> None:

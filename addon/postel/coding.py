@@ -35,10 +35,9 @@ _ZSTD_WINDOW = 8 * 1024 * 1024
 _OPENING = 32
 """Bytes by which text is told from packed bytes. A flush of any coding has a byte in it that is no text."""
 
-_EXPANSION, _GRACE = 1032, 16 * 1024 * 1024
-"""How much a stream may grow: by what deflate can do at most, beyond some bytes that are free. br and zstd could make
-gigabytes of a kilobyte, under another coding even without giving out a byte, and all the while nobody else is served.
-"""
+_EXPANSION, _GRACE = 256, 4 * 1024 * 1024
+"""How much a stream may grow, beyond some bytes that are free: ten times what packed streams of words do. A kilobyte
+may stand for gigabytes, and all the while nobody else is served."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 

@@ -1,9 +1,10 @@
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postel.core.echo import LONGEST_UNNOTICED, echoes
+from postel.core.echo import LONGEST_UNNOTICED, echoes, last_words
 from postel.core.evidence import Request
 
 PROMPT = 'Tell me: why does this model\'s maximum context\n length of 1 tokens "bother" you so very much today, friend?'
@@ -62,3 +63,25 @@ def test_a_text_always_stands_in_a_request_that_holds_it(before: str, text: str)
 
     assert bool(text.split()) == echo.has(text)
     assert all(0 <= start < end <= len(text) for start, end in echo.spans(text))
+
+
+def test_the_last_words_of_a_request_are_found_although_they_were_escaped() -> None:
+    secret = 'my "secret" plan für den Mond'
+    body = json.dumps({"messages": [{"role": "user", "content": "x" * 50_000 + secret}]}).encode()
+
+    kept = last_words(body, 1000)
+
+    assert len(kept) <= 1000
+    assert echoes(Request(body=kept)).has(secret)
+
+
+def test_a_request_that_fits_is_kept_as_it_is() -> None:
+    assert b'{"a":1}' == last_words(b'{"a":1}', 7)
+
+
+@pytest.mark.parametrize("limit", range(1, 9))
+def test_no_character_is_cut(limit: int) -> None:
+    kept = last_words("äöü€".encode() * 10, limit)
+
+    assert len(kept) <= limit
+    kept.decode()

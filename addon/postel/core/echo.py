@@ -70,6 +70,18 @@ def echoes(request: Request) -> Echo:
     return Echo(request)
 
 
+def last_words(body: bytes, limit: int) -> bytes:
+    """The end of a request as `Echo` compares it, for where the whole cannot be kept: at most `limit` bytes.
+
+    A cut document could not be read again, and what is escaped in it would not be found.
+    """
+    if len(body) <= limit:
+        return body
+    raw, *decoded = islice(_strings(body), _STRINGS)
+    text = _BETWEEN.join(decoded) if decoded else raw
+    return text.encode("utf-8", "replace")[-limit:].decode("utf-8", "ignore").encode()
+
+
 _OCCURRENCES = 4
 
 

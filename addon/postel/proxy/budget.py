@@ -20,13 +20,14 @@ class Budget:
     limit: int = TOTAL_HOLD
     held: int = 0
 
-    def take(self, size: int, *, again: bool = False) -> bool:
+    def take(self, size: int, *, share: float = 1.0, again: bool = False) -> bool:
         """Account for `size` more bytes; False if that is too much, and then nothing is taken.
 
-        `again`: a body that was refused before is counted no second time.
+        `share` of the limit is what may be held in all, with these: what is only good to have takes no room from what
+        has to be held. `again`: a body that was refused before is counted no second time.
         """
-        if self.held + size > self.limit:
-            if not again:
+        if self.held + size > self.limit * share:
+            if not again and share == 1:
                 metrics.HOLDS_REFUSED.inc()
             return False
         self.held += size
@@ -44,10 +45,10 @@ class Held:
     size: int = 0
     refused: bool = False
 
-    def take(self, size: int) -> bool:
-        """Account for `size` more bytes; False if they may not be held."""
-        if not self.budget.take(size, again=self.refused):
-            self.refused = True
+    def take(self, size: int, *, share: float = 1.0) -> bool:
+        """Account for `size` more bytes; False if they may not be held, see `Budget.take`."""
+        if not self.budget.take(size, share=share, again=self.refused):
+            self.refused = share == 1
             return False
         self.size += size
         return True

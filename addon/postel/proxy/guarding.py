@@ -24,6 +24,10 @@ _BLOCK = 4096
 """What is held is accounted for in blocks: most streams hold a part of one event most of the time."""
 
 
+_DROPPED = 256 * 1024
+"""Bytes of dropped events that are remembered while the head waits; whoever sends more of them sends nothing else."""
+
+
 class Through:
     """In the place of a guard that failed: everything passes as it comes, and silence still ends it."""
 
@@ -60,7 +64,7 @@ class Guarding:
     `decoder` undoes the body's content coding, None if it has none: an event cannot be seen inside a compressed one.
     """
 
-    __slots__ = ("_counted", "_fed", "_head_is_out", "_held", "_idle", "_judge", "_kept", "decoder", "guard")
+    __slots__ = ("_counted", "_fed", "_head_is_out", "_held", "_idle", "_judge", "_kept", "_size", "decoder", "guard")
 
     def __init__(self, guard: Guard, judge: Judge, held: Held, *, decoder: Decoder | None, idle: float) -> None:
         self.guard: Guard | Through = guard
@@ -70,7 +74,8 @@ class Guarding:
         self._idle = idle
         self._head_is_out = False
         self._fed: list[bytes] = []  # what the guard has of the wire and has not let out ends these
-        self._kept = 0  # bytes of it
+        self._size = 0  # bytes of these
+        self._kept = 0  # bytes that the guard has not let out
         self._counted = False
 
     def receive(self, data: bytes, now: float) -> bytes:
@@ -100,6 +105,11 @@ class Guarding:
         self._head_is_out = True
         self._judge.shorten(request_held)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the client has all that there is to have."""
+        return isinstance(self.guard, Guard) and self.guard.is_complete
+
     def over(self, *, left: bool = False) -> None:
         """Count how it ended, once; `left` says that the client did not wait for it."""
         if self._counted:
@@ -112,13 +122,13 @@ class Guarding:
     def _outcome(self) -> metrics.Outcome:
         if isinstance(self.guard, Through):
             return "unguarded"
-        if self.guard.stage is Stage.ENDED:
+        if self.guard.stage is Stage.ENDED or self.is_complete:
             return "failed" if self.guard.reply else "complete"
         return "unfinished" if self._head_is_out else "refused"
 
     def _unpacked(self, pieces: Iterator[bytes], now: float) -> bytes:
         assert self.decoder
-        out = []
+        out = [self._feed(b"", now)]  # bytes that unpack to nothing yet are a sign of life, too
         for piece in pieces:
             out.append(self._feed(piece, now))
             if self.guard.stage >= Stage.REFUSED:
@@ -148,17 +158,18 @@ class Guarding:
         held = self.guard.held
         if not held:
             self._fed.clear()
+            self._size = 0
             self._held.give_back()
             return out
         if self.guard.stage is not Stage.HELD and held <= len(data):
-            self._fed = [data]
+            self._fed, self._size = [data[-held:]], held
         elif data:
             self._fed.append(data)
+            self._size += len(data)
         self._kept = held
-        missing = held - self._held.size
-        if missing > 0 and not self._held.take(-(-missing // _BLOCK) * _BLOCK):
-            out += self._ask(lambda: self.guard.release(now), now)
-        return out
+        missing = max(held, self._size) - self._held.size
+        room = self._size <= held + _DROPPED and (missing <= 0 or self._held.take(-(-missing // _BLOCK) * _BLOCK))
+        return out if room else out + self._ask(lambda: self.guard.release(now), now)
 
     def _give_way(self, data: bytes, now: float) -> bytes:
         """The guard raised: what it held goes as it came, and so does all that follows."""
@@ -166,5 +177,6 @@ class Guarding:
         fed = b"".join(self._fed)
         self.guard = Through(self._idle, now)
         self._fed.clear()
+        self._size = 0
         self._held.give_back()
         return (fed[len(fed) - self._kept :] if self._head_is_out else fed) + data

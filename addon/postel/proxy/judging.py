@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from postel.core.echo import last_words
 from postel.core.evidence import Evidence, Phase, Request
 from postel.core.normalise import Normaliser
 from postel.core.render import Reply, fixed_reply
@@ -20,6 +21,9 @@ from postel.proxy.mishap import failed_inside
 
 EXTRACT = 16 * 1024
 """Bytes of a request that stay while its answer streams; the end, where a chat has its latest words."""
+
+SHARE = 0.5
+"""Of all that may be held: thousands of streams must not leave events without room for the sake of a rare check."""
 
 
 @dataclass(slots=True)
@@ -49,8 +53,8 @@ class Judge:
         whole, self.whole = self.whole, None
         try:
             request = whole() if whole else Request()
+            words = last_words(request.body, EXTRACT)
         except Exception:
             failed_inside()
             return
-        end = request.body[-EXTRACT:]
-        self.extract = replace(request, body=end if held.take(len(end)) else b"")
+        self.extract = replace(request, body=words if held.take(len(words), share=SHARE) else b"")

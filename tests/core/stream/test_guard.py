@@ -187,7 +187,7 @@ def test_an_opening_over_hold_bytes_goes_in_order_and_the_rest_passes() -> None:
     assert 0 == made.guard.held
 
 
-@pytest.mark.parametrize("sent", [b": x\n\n" * 20_000, ROLE * 600])
+@pytest.mark.parametrize("sent", [b": x\n\n" * 15_000, ROLE * 600])
 def test_never_more_is_held_than_the_policy_says(sent: bytes) -> None:
     made = Play()
     for start in range(0, len(sent), 1000):
@@ -942,3 +942,104 @@ def test_lines_that_are_too_short_to_be_told_from_events_are_lines(rest: bytes) 
     made.receive(rest)
     made.end()
     assert (rest, None) == (made.sent, made.guard.reply)
+
+
+# What an adversary tried ----------------------------------------------------------------------------------------------
+
+
+def test_thousands_of_blocks_with_nothing_in_them_in_one_read_are_no_stream() -> None:
+    made = Play()
+    made.receive(HI)
+    made.receive(b"data:\n\n" * 20_000)
+    assert "stream_malformed" == after(made, HI)["code"]
+
+
+def test_the_rules_are_not_asked_in_vain_for_ever() -> None:
+    judge = Scripted()
+    made = Play(judge=judge)
+    made.receive(HI)
+    made.receive(b"took: 5\n" + HI)
+    made.receive((b"took: 5\n" + HI) * 2000 + STOP + DONE)
+    made.end()
+    assert made.guard.reply is None
+    assert len(judge.asked) < 100
+
+
+def test_an_event_that_was_too_large_to_look_at_may_have_been_the_last() -> None:
+    large = b'data: {"choices":[{"index":0,"delta":{"content":"' + b"x" * 2000 + b'"},"finish_reason":"stop"}]}\n\n'
+    for rest in (b"", DONE):
+        made = Play(policy=StreamPolicy(event_bytes=1000))
+        made.receive(HI + large[:1500])
+        made.receive(large[1500:] + rest)
+        made.end()
+        assert (HI + large + rest, None) == (made.sent, made.guard.reply)
+
+    cut = Play(policy=StreamPolicy(event_bytes=1000))
+    cut.receive(HI + large[:1500])
+    cut.receive(large[1500:])
+    cut.end(End.BROKEN)
+    assert "stream_interrupted" == after(cut, HI + large)["code"]
+
+
+@pytest.mark.parametrize("late", [b"data: {oops\n\n" * 2, b"request timeout\n\n", b"<html><h1>504</h1></html>\n\n"])
+def test_what_cannot_be_read_after_the_answer_is_whole_harms_nobody(late: bytes) -> None:
+    for strict in (False, True):
+        made = Play(policy=StreamPolicy(strict=strict))
+        made.receive(HI + STOP + late)
+        made.end()
+        assert (HI + STOP, None) == (made.sent, made.guard.reply)
+
+
+def test_empty_events_are_no_sign_of_life() -> None:
+    made = Play(policy=StreamPolicy(comment_timeout=50, idle_timeout=20))
+    made.receive(HI)
+    for _ in range(10):
+        made.wait(10)
+        made.receive(b"data:\n\n")
+    assert Stage.ENDED is made.stage
+    assert "stream_stalled" == after(made, HI)["code"]
+
+
+def test_a_tail_never_becomes_part_of_a_line_that_ended_with_cr() -> None:
+    crlf = HI.replace(b"\n", b"\r\n")
+    made = Play()
+    made.receive(crlf[:-1])
+    made.end(End.BROKEN)
+    assert crlf + b"data: " == made.sent[: len(crlf) + 6]
+
+
+@pytest.mark.parametrize("line", [b"null", b"1", b'"CUDA out of memory"', b"[1,2]", b"true"])
+def test_a_line_that_is_json_and_no_object_is_a_line(line: bytes) -> None:
+    made = Play(path=OTHER, lines=True, judge=(judge := Scripted()))
+    made.receive((line + b"\n") * 3)
+    made.end()
+    assert ((line + b"\n") * 3, None, []) == (made.sent, made.guard.reply, judge.asked)
+
+
+def test_blank_lines_before_lines_pass_on() -> None:
+    made = Play(path=OTHER, lines=True, policy=StreamPolicy(hold_bytes=1000))
+    made.receive(b"\n" * 5000)
+    assert made.guard.held <= 1001
+
+
+def test_an_error_may_be_nested_deeper_than_python_counts() -> None:
+    made = Play()
+    made.receive(HI + b'data: {"error":' + b'{"a":' * 990 + b"1" + b"}" * 990 + b"}\n\n")
+    made.end()
+    assert after(made, HI)["code"]
+
+
+def test_a_sequence_number_may_be_longer_than_python_writes() -> None:
+    made = Play(path="/v1/responses")
+    first = b'data: {"type":"response.output_text.delta","delta":"a","sequence_number":' + b"9" * 4299 + b"}\n\n"
+    made.receive(first)
+    made.end(End.BROKEN)
+    assert after(made, first, "responses")["code"]
+
+
+def test_a_good_event_with_a_stray_line_is_no_pattern_for_others() -> None:
+    stray = b"took: 5\n" + HI
+    made = Play(judge=Scripted({b"took: lost": "engine_crashed"}))
+    made.receive(stray)
+    made.receive(stray.replace(b"5", b"lost"))
+    assert "engine_crashed" == after(made, stray)["code"]

@@ -18,8 +18,9 @@ from math import inf
 
 from postel.core.evidence import End, Headers, Request
 from postel.core.render import Reply
+from postel.core.stream.clock import Clock
 from postel.core.stream.event import Event
-from postel.core.stream.inspector import Inspector, Judge, Kind, Look
+from postel.core.stream.inspector import PATIENCE, Inspector, Judge, Kind, Look
 from postel.core.stream.ndjson import LineReader
 from postel.core.stream.policy import StreamPolicy
 from postel.core.stream.repeat import Repeat
@@ -30,14 +31,11 @@ KEEPALIVE = b": keep-alive\n\n"
 
 _BOM = b"\xef\xbb\xbf"
 _SSE = (b"data:", b"event:", b"id:", b"retry:", b": ")
-_TELLING = 6
-"""Bytes that tell server-sent events from JSON."""
+FLOOD = 16_384
+"""Blocks without data that one read of the wire may bring: more would stop the loop for seconds, and say nothing."""
 
 _STEPS = 16
 """Events of one piece that are looked at one by one, for another like them to follow."""
-
-GRACE = 5.0
-"""Seconds that a body may stay open after its protocol's last event; an SDK that reads to the end waits for it."""
 
 
 class Stage(IntEnum):
@@ -58,26 +56,21 @@ class Guard:
     """
 
     __slots__ = (
+        "_clock",
+        "_cut_line",
         "_first",
-        "_first_output_by",
+        "_flood",
         "_inspector",
         "_label_holds",
-        "_last_byte",
-        "_last_event",
-        "_last_sent",
         "_lines",
         "_opening",
-        "_opening_size",
         "_out",
         "_path",
         "_policy",
         "_reader",
-        "_release_at",
         "_repeat",
         "_request_id",
         "_spoken",
-        "_terminated",
-        "_total_by",
         "deadline",
         "held",
         "opened",
@@ -111,16 +104,13 @@ class Guard:
         self.opened = False
         self.reply: Reply | None = None
         self.held = 0
-        self._opening: list[bytes] = []
-        self._opening_size = 0
+        self._opening = bytearray()
         self._out: list[bytes] = []
         self._spoken = False  # there was output
+        self._flood = 0  # blocks without data in this read
+        self._cut_line = False  # the last byte sent was a CR, which an LF may yet belong to
 
-        self._first_output_by = asked + policy.first_output_timeout
-        self._total_by = asked + policy.total_timeout
-        self._release_at = now + policy.hold_time
-        self._last_byte = self._last_event = self._last_sent = now
-        self._terminated: float | None = None  # when the protocol's last event came
+        self._clock = Clock(policy, asked=asked, now=now)
         self.deadline = inf
         self._schedule()
 
@@ -128,6 +118,11 @@ class Guard:
     def delivered(self) -> int:
         """Events with data that the client has."""
         return self._inspector.events if self.opened else 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the client has all there is to have, whatever still comes."""
+        return self._clock.terminated is not None or self._inspector.progress.is_finished
 
     @property
     def repaired(self) -> Counter[str]:
@@ -140,7 +135,10 @@ class Guard:
         """Bytes of the body came."""
         if self.stage >= Stage.REFUSED:
             return b""
-        self._last_byte = now
+        if now != self._clock.heard:  # another read of the wire
+            self._clock.heard = now
+            self._flood = 0
+            self._inspector.patience = PATIENCE
         if self._label_holds is None:
             data = self._begin(data)
         self._feed(data, now)
@@ -154,7 +152,7 @@ class Guard:
                 end, events = repeat.run(data, at)
                 if events:
                     self._inspector.events += events
-                    self._last_event = now
+                    self._clock.event = now
                     self._out.append(data[at:end] if end - at < size else data)
                     at, steps = end, _STEPS
                     continue
@@ -173,36 +171,54 @@ class Guard:
     @property
     def _between_events(self) -> bool:
         """Whether a good event may be passed on without the reader's knowing."""
-        if not self._spoken or self._terminated is not None or not self._inspector.is_calm:
+        if not self._spoken or self._clock.terminated is not None or not self._inspector.is_calm:
             return False
         return not (self._reader.held or self._reader.is_loose)
 
     def _read(self, events: list[Event], now: float) -> None:
         for event in events:
-            if event.loose or self._terminated is not None:
+            if event.loose:
+                self._inspector.unseen = True
+                self._inspector.events += event is not events[-1] or not self._reader.is_loose  # its end
+            if event.loose or self._clock.terminated is not None:
                 self._out.append(event.raw)
                 continue
-            if event.data is not None or event.stray:
-                self._last_event = now
-            self._take(self._inspector.look(event), now)
+            look = self._inspector.look(event)
+            if look.kind >= Kind.OPENING:
+                self._clock.event = now
+                self._flood = 0
+            else:
+                self._flood += 1
+            self._take(look, now)
+            if self._flood > FLOOD:
+                self._drown(event)
             if self.stage >= Stage.REFUSED:
                 return
+
+    def _drown(self, event: Event) -> None:
+        """One read of the wire brought thousands of blocks with nothing in them: no engine does that."""
+        if reply := self._inspector.give_up(event):
+            self._fail(reply)
 
     def _begin(self, data: bytes) -> bytes:
         """Look at the first bytes of what calls itself lines of JSON: SDKs read server-sent events under any label.
 
-        Returns what there is to read, nothing while it is too little to tell.
+        Returns what there is to read; a few bytes wait for more, if they may yet be either.
         """
         first = self._first + data
         text = first.removeprefix(_BOM).lstrip(b"\r\n")
-        if len(text) < _TELLING and not text.startswith(b"{"):
+        self._first = b""
+        if not text and first != _BOM:
+            return first  # blank lines are the same in both
+        if any(beginning.startswith(text) and text != beginning for beginning in (*_SSE, _BOM)):
             self._first = first
             return b""
-        self._first = b""
         self._label_holds = not text.startswith(_SSE)
         if not self._label_holds:
             self._lines = self._inspector.lines = False
+            begun = self._reader.finish()
             self._reader = SseReader()
+            return begun.raw + first if begun else first
         return first
 
     def end(self, how: End, now: float) -> bytes:
@@ -210,14 +226,15 @@ class Guard:
         if self.stage >= Stage.REFUSED:
             return b""
         if self._first:
-            self._feed(self._first, now)
+            first, self._first = self._first, b""
+            self._feed(first, now)
             if self.stage >= Stage.REFUSED:
                 return self._sent(now)
         loose = self._reader.is_loose
         rest = self._reader.finish()
         trailer = b""
         if rest and how is End.CLOSED:
-            if self._terminated is None:
+            if self._clock.terminated is None:
                 look = self._inspector.look_at_rest(rest)
             else:
                 look = Look(Kind.DROPPED if rest.data is not None or rest.stray else Kind.ASIDE, rest.raw)
@@ -228,7 +245,7 @@ class Guard:
             trailer = look.raw if look.kind is Kind.ASIDE else b""
         if self.stage >= Stage.REFUSED:
             return self._sent(now)
-        if self._terminated is not None or self._inspector.is_complete(how, rest):
+        if self._clock.terminated is not None or self._inspector.is_complete(how, rest):
             self._end_well(trailer)
         elif reply := self._inspector.explain(how, rest):
             self._fail(reply, loose=loose)
@@ -240,11 +257,11 @@ class Guard:
         """Time passed."""
         if self.stage >= Stage.REFUSED:
             return b""
-        if now >= self._total_by:
+        if now >= self._clock.total_by:
             return self.end(End.EXPIRED, now)
-        if now >= self._silent_at():
+        if now >= self._clock.silent_at(spoken=self._spoken):
             return self.end(End.STALLED, now)
-        if self.stage is Stage.HELD and now >= self._release_at:
+        if self.stage is Stage.HELD and now >= self._clock.release_at:
             self._open()
         elif now >= self._quiet_at():
             self._out.append(KEEPALIVE)
@@ -255,48 +272,34 @@ class Guard:
         if self.stage >= Stage.REFUSED:
             return b""
         self._open()
+        if self._first:
+            first, self._first, self._label_holds = self._first, b"", True
+            self._feed(first, now)
         if self._reader.held:
             self._out.append(self._reader.let_go())
         return self._sent(now)
 
     def excuse(self, now: float) -> None:
         """The client is slow and the upstream is held back for it: the silence until now is not the upstream's."""
-        self._last_byte = self._last_event = self._last_sent = now
-        if self._terminated is not None:
-            self._terminated = now
+        self._clock.excuse(now)
         self._schedule()
 
     # Deadlines --------------------------------------------------------------------------------------------------------
 
-    def _silent_at(self) -> float:
-        """When the upstream will have been silent for too long."""
-        policy = self._policy
-        if self._terminated is not None:
-            return self._terminated + GRACE
-        if not self._spoken:
-            return self._first_output_by
-        return min(self._last_byte + policy.idle_timeout, self._last_event + policy.comment_timeout)
-
     def _quiet_at(self) -> float:
-        """When the client is due a sign of life."""
-        if (
-            self._policy.keepalive is None
-            or self._lines
-            or self.stage is not Stage.OPEN
-            or self._reader.is_loose
-            or self._terminated is not None
-            or self._inspector.progress.is_finished
-        ):
+        """When the client is due a comment, which is no use before the head and after the last event."""
+        if self._lines or self.stage is not Stage.OPEN or self._reader.is_loose or self.is_complete:
             return inf
-        return self._last_sent + self._policy.keepalive
+        return self._clock.quiet_at()
 
     def _schedule(self) -> None:
         if self.stage >= Stage.REFUSED:
             self.deadline = inf
             return
-        deadline = min(self._silent_at(), self._total_by)
+        clock = self._clock
+        deadline = min(clock.silent_at(spoken=self._spoken), clock.total_by)
         if self.stage is Stage.HELD:
-            deadline = min(deadline, self._release_at)
+            deadline = min(deadline, clock.release_at)
         elif self._policy.keepalive is not None:
             deadline = min(deadline, self._quiet_at())
         self.deadline = deadline
@@ -315,7 +318,7 @@ class Guard:
                 self._open()
             self._out.append(raw)
             if kind is Kind.LAST:
-                self._terminated = now
+                self._clock.terminated = now
             elif plain:
                 self._repeat.learn(raw)
         elif kind is not Kind.DROPPED:
@@ -326,17 +329,16 @@ class Guard:
         if self.stage is not Stage.HELD:
             self._out.append(raw)
             return
-        self._opening.append(raw)
-        self._opening_size += len(raw)
-        if self._opening_size > self._policy.hold_bytes:
+        self._opening += raw
+        if len(self._opening) > self._policy.hold_bytes:
             self._open()
 
     def _open(self) -> None:
         if self.stage is Stage.HELD:
             self.stage = Stage.OPEN
             self.opened = True
-            self._out = self._opening
-            self._opening, self._opening_size = [], 0
+            self._out = [bytes(self._opening)] if self._opening else []
+            self._opening = bytearray()
 
     def _end_well(self, trailer: bytes) -> None:
         self._inspector.forgive()
@@ -354,6 +356,8 @@ class Guard:
         if not loose:
             if self._lines and self._out and not self._out[-1].endswith(b"\n"):
                 self._out.append(b"\n")  # a last line of JSON, which was whole without it
+            elif self._out[-1].endswith(b"\r") if self._out else self._cut_line:
+                self._out.append(b"\n")  # what ended with CR may be half of a CR LF
             progress = self._inspector.progress
             self._out.append(
                 tail(
@@ -372,12 +376,13 @@ class Guard:
         if out:
             data = out[0] if len(out) == 1 else b"".join(out)
             self._out = []
-            self._last_sent = now
+            self._clock.sent = now
+            self._cut_line = data.endswith(b"\r")
         else:
             data = b""
         if self.stage >= Stage.REFUSED:
-            self._opening, self._opening_size, self.held = [], 0, 0
+            self._opening, self.held = bytearray(), 0
         else:
-            self.held = self._opening_size + self._reader.held + len(self._first)
+            self.held = len(self._opening) + self._reader.held + len(self._first)
         self._schedule()
         return data

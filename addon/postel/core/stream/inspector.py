@@ -44,6 +44,10 @@ _ALARM = re.compile(
 _WORD_IN_BRACKETS = re.compile(rb"\[[A-Za-z_ ]+\]")
 
 
+PATIENCE = 64
+"""Questions to the rules that may lead to nothing in one read of the wire: each takes a tenth of a millisecond."""
+
+
 class Kind(IntEnum):
     """What is to be done with an event."""
 
@@ -73,7 +77,8 @@ _DROPPED = Look(Kind.DROPPED)
 class Inspector:
     """The judge of one stream. `repaired` counts what was mended, by the name of the repair, and what was dropped.
 
-    `events` are those with data that were found good.
+    `events` are those with data that were found good. `unseen` says that one was too large to be looked at, and nobody
+    knows what it was. `patience` is how often the rules may still be asked in vain; the guard renews it with each read.
     """
 
     __slots__ = (
@@ -87,8 +92,10 @@ class Inspector:
         "_spoken",
         "events",
         "lines",
+        "patience",
         "progress",
         "repaired",
+        "unseen",
     )
 
     def __init__(self, judge: Judge, request: Request, headers: Headers, policy: StreamPolicy, *, lines: bool) -> None:
@@ -102,6 +109,8 @@ class Inspector:
         self._cut_line = False  # an event that ended with CR was dropped, and its LF may yet come
         self._doubt: Reply | None = None  # what to tell of an unreadable event, should no good one follow
         self.progress = Progress()
+        self.patience = PATIENCE
+        self.unseen = False
         self.events = 0
         self.repaired: Counter[str] = Counter()
 
@@ -157,16 +166,16 @@ class Inspector:
             document = json.loads(data.decode())
         except UnicodeDecodeError:
             mended = self._mended(event, data)
-            return self.look(mended) if mended else self._unreadable(event)
+            return self.look(mended) if mended else self._no_object(event, readable=_is_json(data))
         except (ValueError, RecursionError):
-            return self._unreadable(event)
+            return self._no_object(event, readable=False)
         if type(document) is list and len(document) == 1:
             document = document[0]  # Gemini wraps its errors
-        return self._document(event, document) if type(document) is dict else self._unreadable(event)
+        return self._document(event, document) if type(document) is dict else self._no_object(event, readable=True)
 
     def _document(self, event: Event, document: dict[str, Json]) -> Look:
         progress = self.progress
-        plain = not self.lines
+        plain = not (self.lines or event.stray)
         if self._is_judged(event) and may_be_error(document, event.name, api=self._is_api_stream):
             plain = False
             failed = document.get("type") == "response.failed"
@@ -199,7 +208,7 @@ class Inspector:
     def _done(self, event: Event) -> Look:
         """OpenAI's terminator, which engines send after a failure, too."""
         silent = self.progress.ends_silently and not is_openai_path(self._request.path)
-        if not (self.progress.is_finished or (silent and self.events)):
+        if not (self.progress.is_finished or self.unseen or (silent and self.events)):
             reply = self._doubt or self.explain(End.CLOSED, None)
             if reply:
                 return Look(Kind.FAILURE, reply=reply)
@@ -215,16 +224,19 @@ class Inspector:
             return Look(Kind.FAILURE, reply=reply)
         return self._suspect(event, reply) if reply else Look(Kind.ASIDE, event.raw)
 
-    def _unreadable(self, event: Event) -> Look:
-        """Data that is no JSON object."""
+    def _no_object(self, event: Event, *, readable: bool) -> Look:
+        """Data that is no JSON object; `readable`: it is JSON all the same."""
         progress = self.progress
-        if self._is_text(event):
-            if progress.protocol is Protocol.UNKNOWN:
+        new = progress.protocol is Protocol.UNKNOWN and not self._is_api
+        if self.lines and readable:
+            if new:
+                progress.protocol = Protocol.OTHER
+        elif self._is_text(event):
+            if new:
                 progress.protocol = Protocol.TEXT
-            return self._good(event, Kind.OUTPUT)
-        if reply := self._ask(event, readable=_is_json(event.data or b"")):
+        elif reply := self._ask(event, readable=readable):
             return self._suspect(event, reply)
-        if progress.protocol is Protocol.UNKNOWN and not self._is_api:
+        elif new:
             progress.protocol = Protocol.OTHER if self.lines else Protocol.TEXT
         return self._good(event, Kind.OUTPUT)
 
@@ -242,10 +254,17 @@ class Inspector:
 
     def _suspect(self, event: Event, reply: Reply) -> Look:
         """What cannot be read, and nobody knows why, is held back until there is more of it or a good event."""
+        if self.progress.is_finished:  # all there is to say was said
+            self.repaired["malformed"] += 1
+            return self._drop(event)
         if reply.base != "stream_malformed" or self._policy.strict or self._doubt:
             return Look(Kind.FAILURE, reply=self._doubt or reply)
         self._doubt = reply
         return self._drop(event)
+
+    def give_up(self, event: Event) -> Reply | None:
+        """What to tell of a stream that brings nothing but blocks without data."""
+        return self._doubt or self._ask(Event(event.raw, b"", stray=b""), readable=False)
 
     def _without_bom(self, event: Event) -> Event:
         if "bom" not in self._policy.repairs:
@@ -263,7 +282,9 @@ class Inspector:
     # Asking the rules -------------------------------------------------------------------------------------------------
 
     def _ask(self, event: Event, *, readable: bool = True) -> Reply | None:
-        return self._judge(
+        if not self.patience:
+            return None
+        reply = self._judge(
             Evidence(
                 phase=Phase.EVENT,
                 request=self._request,
@@ -274,6 +295,8 @@ class Inspector:
                 readable=readable,
             )
         )
+        self.patience -= reply is None or reply.base == "stream_malformed"
+        return reply
 
     def _ask_end(self, how: End, rest: bytes) -> Reply | None:
         return self._judge(
@@ -302,7 +325,7 @@ class Inspector:
 
         Where the protocol has no mark of its end, a fragment is one of a stream that was cut.
         """
-        if self.progress.is_finished:
+        if self.progress.is_finished or (self.unseen and how is End.CLOSED):
             return True
         silent = self.progress.ends_silently and self.events > 0
         return how is End.CLOSED and silent and not rest and not self._doubt

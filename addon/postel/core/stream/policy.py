@@ -29,7 +29,7 @@ class StreamPolicy:
     total_timeout: float = inf
     hold_time: float = 30.0
     hold_bytes: int = 64 * 1024
-    event_bytes: int = 8 * 1024 * 1024
+    event_bytes: int = 2 * 1024 * 1024
     strict: bool = False
     done_after_error: bool = False
     keepalive: float | None = None

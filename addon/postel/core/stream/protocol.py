@@ -48,6 +48,9 @@ _OPENING = frozenset({"response.created", "response.in_progress", "response.queu
 _CHOICES = 1024
 """Choices that are kept count of. OpenAI allows 128; a stream that invents more must not fill the memory."""
 
+_COUNT = 1 << 53
+"""Numbers that JSON readers agree on (RFC 8259 section 6); Python would not even write one of 5,000 digits."""
+
 _OPENAI_PATHS = ("/chat/completions", "/completions", "/responses")
 _JSON_PATHS = (*_OPENAI_PATHS, "/messages", ":streamGenerateContent")
 
@@ -103,7 +106,7 @@ class Progress:
             if kind.startswith("response."):
                 self.protocol = Protocol.RESPONSES if new else self.protocol
                 number = event.get("sequence_number")
-                if type(number) is int and number >= 0:
+                if type(number) is int and 0 <= number < _COUNT:
                     self.sequence = number + 1
             elif new and kind in ANTHROPIC and kind != "ping":  # many an application pings
                 self.protocol = Protocol.MESSAGES

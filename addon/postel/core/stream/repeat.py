@@ -14,6 +14,9 @@ _TEXT = re.compile(rb'"(?:content|text|reasoning_content|reasoning|arguments|res
 _INSIDE = re.compile(rb'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
 """The inside of a JSON string (RFC 8259 section 7). Possessive: linear whatever comes."""
 
+_LARGE = 4096
+"""Bytes of an event that is not worth to be remembered: parsing it is not what costs."""
+
 _END = b"\n\n"
 _ATTEMPTS = 8
 """Events that may be learnt in vain before it is given up: some APIs number theirs."""
@@ -31,7 +34,7 @@ class Repeat:
 
     def learn(self, raw: bytes) -> None:
         """Take an event as the pattern. It is one block of SSE that was judged good, and had output."""
-        if not self._attempts:
+        if not self._attempts or len(raw) > _LARGE:
             return
         self._attempts -= 1
         text = _TEXT.search(raw)

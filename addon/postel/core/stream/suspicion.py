@@ -68,10 +68,10 @@ def _is_error(error: Json, event: Document, *, api: bool) -> bool:
     return _tells(error)
 
 
-def _tells(value: Json) -> bool:
+def _tells(value: Json, depth: int = 4) -> bool:
     """Whether a value says anything: `{"message": "", "code": 0}` and `"none"` do not."""
     if isinstance(value, dict):
-        return any(map(_tells, value.values()))
+        return depth == 0 or any(_tells(inner, depth - 1) for inner in value.values())
     if isinstance(value, str):
         return value.strip().lower() not in _NOTHING
     return bool(value)

@@ -22,6 +22,7 @@ from postel.core.evidence import BODY_LIMIT, Cause
 from postel.proxy.budget import Held
 from postel.proxy.exchange import REQUEST_HOLD, Tee
 from postel.proxy.layer.rescue import Rescue
+from postel.proxy.observe import guarded
 from postel.settings import Terms
 
 Commands = layer.CommandGenerator[None]
@@ -103,6 +104,9 @@ class HoldingStream(HttpStream):
     def _check_answer(self) -> layer.CommandGenerator[bool]:
         if self._limit is UNLIMITED or self.response_body_buf or self._announced(self.flow.response) <= self._limit:
             return False
+        assert self.flow.response
+        if guarded(self.flow.request.method, self.flow.response):
+            return False  # nothing of it is held but an event
         yield HttpResponseHeadersHook(self.flow)
         yield from self._fail(Cause.ANSWER_TOO_LARGE, "answer body over the limit")
         return True

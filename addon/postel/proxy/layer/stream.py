@@ -198,9 +198,11 @@ class RescueStream(GuardedStream):
         if self._told is not Told.ALL:
             self._told = Told.ALL
             self._upstream = Upstream.IGNORED
-            self._rescue.left(self.flow)
+            waited = not (self._guarding and self._guarding.is_complete)
+            if waited:
+                self._rescue.left(self.flow)
             if self._guarding:
-                self._guarding.over(left=True)
+                self._guarding.over(left=waited)
 
     def _taken_from_upstream(self, event: events.Event) -> layer.CommandGenerator[bool]:
         """Keep the timers, and deal with what is stale or no longer wanted; False leaves the event to mitmproxy."""

@@ -1043,3 +1043,18 @@ def test_a_good_event_with_a_stray_line_is_no_pattern_for_others() -> None:
     made.receive(stray)
     made.receive(stray.replace(b"5", b"lost"))
     assert "engine_crashed" == after(made, stray)["code"]
+
+
+def test_an_error_is_asked_about_however_often_the_rules_were_asked_in_vain() -> None:
+    odd = b"took: 5\n" + HI
+    made = Play()
+    made.receive(HI + odd * 200 + b'data: {"error":{"message":"CUDA out of memory"}}\n\n')
+    assert "out_of_memory" == after(made, HI + odd * 200)["code"]
+
+
+def test_a_flood_after_the_answer_is_whole_harms_nobody() -> None:
+    made = Play()
+    made.receive(HI + STOP)
+    made.receive(b"data:\n\n" * 20_000)
+    made.end()
+    assert (HI + STOP, None) == (made.sent, made.guard.reply)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+BOM = b"\xef\xbb\xbf"
+"""A byte order mark in UTF-8."""
+
 
 class Event(NamedTuple):
     """What stood between two ends of an event; `raw` is exactly what was received, its end included.

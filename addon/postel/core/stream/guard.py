@@ -19,7 +19,7 @@ from math import inf
 from postel.core.evidence import End, Headers, Request
 from postel.core.render import Reply
 from postel.core.stream.clock import Clock
-from postel.core.stream.event import Event
+from postel.core.stream.event import BOM, Event
 from postel.core.stream.inspector import PATIENCE, Inspector, Judge, Kind, Look
 from postel.core.stream.ndjson import LineReader
 from postel.core.stream.policy import StreamPolicy
@@ -29,7 +29,6 @@ from postel.core.stream.tail import form_of, tail
 
 KEEPALIVE = b": keep-alive\n\n"
 
-_BOM = b"\xef\xbb\xbf"
 _SSE = (b"data:", b"event:", b"id:", b"retry:", b": ")
 FLOOD = 16_384
 """Blocks without data that one read of the wire may bring: more would stop the loop for seconds, and say nothing."""
@@ -206,11 +205,11 @@ class Guard:
         Returns what there is to read; a few bytes wait for more, if they may yet be either.
         """
         first = self._first + data
-        text = first.removeprefix(_BOM).lstrip(b"\r\n")
+        text = first.removeprefix(BOM).lstrip(b"\r\n")
         self._first = b""
-        if not text and first != _BOM:
+        if not text and first != BOM:
             return first  # blank lines are the same in both
-        if any(beginning.startswith(text) and text != beginning for beginning in (*_SSE, _BOM)):
+        if any(beginning.startswith(text) and text != beginning for beginning in (*_SSE, BOM)):
             self._first = first
             return b""
         self._label_holds = not text.startswith(_SSE)

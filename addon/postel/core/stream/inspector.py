@@ -16,7 +16,7 @@ from typing import NamedTuple
 from postel.core.evidence import BODY_LIMIT, End, Evidence, Headers, Phase, Request
 from postel.core.jsontext import Json
 from postel.core.render import Reply
-from postel.core.stream.event import Event
+from postel.core.stream.event import BOM, Event
 from postel.core.stream.policy import StreamPolicy
 from postel.core.stream.protocol import (
     FAILED,
@@ -30,7 +30,6 @@ from postel.core.stream.suspicion import is_failed_name, may_be_error
 
 Judge = Callable[[Evidence], Reply | None]
 
-_BOM = b"\xef\xbb\xbf"
 _FIELDS = (b"data", b"event", b"id", b"retry")
 
 _API = (Protocol.OPENAI, Protocol.RESPONSES, Protocol.MESSAGES, Protocol.NATIVE)
@@ -181,7 +180,8 @@ class Inspector:
             failed = document.get("type") == "response.failed"
             if failed:
                 progress.note(document)
-            if reply := self._ask(event):
+            marked = failed or bool(document.get("error")) or document.get("type") == "error"
+            if reply := self._ask(event, always=marked or is_failed_name(event.name)):
                 # Whoever reads `response.status` finds it in the event; the SDKs need to be told.
                 return Look(Kind.FAILURE, event.raw if failed else b"", reply)
             progress.terminal = progress.terminal or failed
@@ -263,14 +263,16 @@ class Inspector:
         return self._drop(event)
 
     def give_up(self, event: Event) -> Reply | None:
-        """What to tell of a stream that brings nothing but blocks without data."""
-        return self._doubt or self._ask(Event(event.raw, b"", stray=b""), readable=False)
+        """What to tell of a stream that brings nothing but blocks without data; None if it was complete before."""
+        if self.progress.is_finished:
+            return None
+        return self._doubt or self._ask(Event(event.raw, b""), readable=False, always=True)
 
     def _without_bom(self, event: Event) -> Event:
         if "bom" not in self._policy.repairs:
             return event
         self.repaired["bom"] += 1
-        return event._replace(raw=event.raw.removeprefix(_BOM), bom=False)
+        return event._replace(raw=event.raw.removeprefix(BOM), bom=False)
 
     def _mended(self, event: Event, data: bytes) -> Event | None:
         """The event with what is no UTF-8 replaced, as every client would read it (WHATWG HTML 9.2.6)."""
@@ -281,8 +283,9 @@ class Inspector:
 
     # Asking the rules -------------------------------------------------------------------------------------------------
 
-    def _ask(self, event: Event, *, readable: bool = True) -> Reply | None:
-        if not self.patience:
+    def _ask(self, event: Event, *, readable: bool = True, always: bool = False) -> Reply | None:
+        """What the rules say of an event; `always`, however often they were asked in vain: it calls itself an error."""
+        if self.patience <= 0 and not always:
             return None
         reply = self._judge(
             Evidence(

@@ -7,9 +7,8 @@ are what was received. Called by `guard`, in the place of `sse.SseReader` and wi
 
 from __future__ import annotations
 
-from postel.core.stream.event import Event
+from postel.core.stream.event import BOM, Event
 
-BOM = b"\xef\xbb\xbf"
 # Numbers, because CPython finds a byte by its number several times faster than by a string of one.
 LF, BRACE, END_BRACE = b"\n{}"
 

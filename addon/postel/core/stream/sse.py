@@ -11,9 +11,8 @@ from __future__ import annotations
 import re
 from io import BytesIO
 
-from postel.core.stream.event import Event
+from postel.core.stream.event import BOM, Event
 
-BOM = b"\xef\xbb\xbf"
 # Numbers, because CPython finds a byte by its number several times faster than by a string of one.
 LF, CR, SPACE = b"\n\r "
 

@@ -55,3 +55,55 @@ def test_no_text_makes_a_search_raise_and_what_is_replaced_can_be_written(text: 
 
     assert replaced.encode()
     assert all(match.end() <= len(text) for match in regex.compile(r"\pL|\s").finditer(text))
+
+
+def test_a_prefilter_names_the_patterns_that_may_be_found() -> None:
+    sources = ["queue is full", "(?-i)Worker", "^$", r"\d+ tokens", "out of memory|oom"]
+    prefilter = regex.Prefilter([regex.compile(source) for source in sources])
+
+    assert {0, 2} == set(prefilter.possible("the QUEUE IS FULL"))
+    assert {1, 2, 3} == set(prefilter.possible("Worker: 12 tokens"))
+    assert {2, 4} == set(prefilter.possible("OOM"))
+
+
+def test_a_pattern_is_found_as_before_once_a_prefilter_has_it_and_after_that_is_gone() -> None:
+    pattern = regex.compile(r"(?P<limit>\d+) tokens")
+    regex.Prefilter([pattern])
+    match = pattern.search("4096 TOKENS")
+
+    assert match is not None
+    assert {"limit": "4096"} == match.groupdict()
+
+
+def test_a_prefilter_of_nothing_finds_nothing() -> None:
+    assert [] == list(regex.Prefilter([]).possible("anything"))
+
+
+SOURCES = st.sampled_from(
+    [
+        "a",
+        "ab+c",
+        "^a",
+        "a$",
+        "(?-i)A",
+        "a|b",
+        "[ab]c",
+        "(a.{0,3}b)",
+        "ß",
+        "ſ",
+        "k",
+        "(?s)a.b",
+        "^$",
+        "x*",
+        "é",
+        r"\bab\b",
+    ]
+)
+
+
+@given(st.lists(SOURCES, max_size=6), st.text(alphabet="aAbBcCkK\u212aſsSßẞéÉ .\n\0\ud800", max_size=12))
+def test_a_prefilter_never_leaves_out_what_is_found(sources: list[str], text: str) -> None:
+    patterns = [regex.compile(source) for source in sources]
+    found = {at for at, pattern in enumerate(patterns) if pattern.search(text)}
+
+    assert found <= set(regex.Prefilter(patterns).possible(text))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import Any
 
 import jmespath  # type: ignore[import-untyped, unused-ignore]
@@ -19,9 +20,15 @@ class Expression:
     """A compiled expression; equal if written alike."""
 
     source: str
-    _compiled: Any = field(compare=False, repr=False)
-    _steps: tuple[str | int, ...] | None = field(compare=False, repr=False)
+    _compiled: Any = attribute(compare=False, repr=False)
+    _steps: tuple[str | int, ...] | None = attribute(compare=False, repr=False)
     """The expression as a plain path, if it is one: nearly all are, and walking costs a tenth of jmespath's visitor."""
+
+    @property
+    def field(self) -> str | None:
+        """The key that the document must have for anything to be found; None where that cannot be said."""
+        first = self._steps[0] if self._steps else None
+        return first if isinstance(first, str) else None
 
     def find(self, document: object) -> object:
         """What the expression finds; None (null) if it finds nothing or fails, e.g. `length(@)` of a number."""

@@ -138,6 +138,10 @@ class ValueCondition:
     name: str
     find: Callable[[Subject], object] = field(compare=False, repr=False)
     test: Comparison
+    header: str | None = field(default=None, compare=False, repr=False)
+    """The header whose value it is."""
+    expression: jsonpath.Expression | None = field(default=None, compare=False, repr=False)
+    """What finds the value in the document."""
     label: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -222,12 +226,14 @@ def compares(key: str, test: Comparison) -> ValueCondition:
 
 def compares_header(name: str, test: Comparison) -> ValueCondition:
     """A condition on an upstream header, its values joined by `, `."""
-    return ValueCondition(f"headers {name.lower()}", lambda subject: subject.evidence.headers.get(name), test)
+    name = name.lower()
+    return ValueCondition(f"headers {name}", lambda subject: subject.evidence.headers.get(name), test, header=name)
 
 
 def compares_json(expression: jsonpath.Expression, test: Comparison) -> ValueCondition:
     """A condition on what an expression finds in the document."""
-    return ValueCondition(f"json {expression.source}", lambda subject: subject.find(expression), test)
+    label = f"json {expression.source}"
+    return ValueCondition(label, lambda subject: subject.find(expression), test, expression=expression)
 
 
 def searches(key: str, patterns: tuple[Pattern, ...]) -> TextCondition:

@@ -1,6 +1,6 @@
 """Rules in their order: which one recognises the evidence, and what it says of it.
 
-Owns the order of evaluation, the index that keeps it cheap, and the filling of templates. Knows neither YAML (that is
+Owns the order of evaluation and the filling of templates; `index` keeps it cheap. Knows neither YAML (that is
 `rulefile`) nor how a fault is told (that is a dialect's). Asked by `normalise`.
 
 The order, once and for all: packs of the user as given; engines, providers, proxies, generic, transport as given, which
@@ -10,12 +10,13 @@ is by name, or as `only` lists them; in a pack as written. The first rule whose 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from postel.core.evidence import Evidence, Phase, Request
 from postel.core.fault import Faults
+from postel.core.index import Index, Texts
 from postel.core.match import Condition
 from postel.core.message import clean
 from postel.core.redact import Redactor
@@ -144,6 +145,8 @@ class RuleSet:
     def __init__(self, packs: Sequence[Pack], faults: Faults, only: Sequence[str] | None = None) -> None:
         self.packs = tuple(packs)
         self.faults = faults
+        self._only = tuple(only) if only is not None else None
+        self._kept: dict[tuple[str, ...] | None, RuleSet] = {self._only: self}
         self.known: Mapping[str, Rule] = {rule.id: rule for pack in packs for rule in pack.rules}
         """Every rule by its id, asked or not."""
         kept = _in_order(packs, only)
@@ -155,19 +158,37 @@ class RuleSet:
             for rule in pack.rules
             if rule.id not in disabled and (not rule.ambiguous or pack.group == "user" or pack.name in named)
         )
-        self._index: dict[tuple[Phase, int | None, bool], tuple[tuple[Rule, Alternative], ...]] = {}
+        self._texts = Texts(
+            condition
+            for rule in self.asked
+            for alternative in rule.alternatives
+            for condition in alternative.conditions
+        )
+        self._index: dict[tuple[Phase, int | None, bool], Index[tuple[Rule, Alternative]]] = {}
 
     def keeping(self, only: Sequence[str] | None) -> RuleSet:
         """The same packs under another `packs` setting."""
-        return RuleSet(self.packs, self.faults, only)
+        key = tuple(only) if only is not None else None
+        if key not in self._kept:
+            self._kept[key] = RuleSet(self.packs, self.faults, only)
+        return self._kept[key]
 
     def classify(self, found: Evidence | Subject, redactor: Redactor | None = None) -> Verdict | None:
         """What the first rule that holds says; None if none does. `redactor` cleans what templates quote."""
         subject = found if isinstance(found, Subject) else Subject(found)
+        won = self._first(subject)
+        return _verdict(*won, subject, redactor or Redactor()) if won else None
+
+    def winner(self, subject: Subject) -> Rule | None:
+        """The rule that holds first; None if none does."""
+        won = self._first(subject)
+        return won[0] if won else None
+
+    def _first(self, subject: Subject) -> tuple[Rule, Captures] | None:
         for rule, alternative in self._candidates(subject):
             captures = alternative.captures(subject)
             if captures is not None:
-                return _verdict(rule, captures, subject, redactor or Redactor())
+                return rule, captures
         return None
 
     def explain(self, found: Evidence | Subject) -> tuple[Tried, ...]:
@@ -183,8 +204,8 @@ class RuleSet:
                     break
         return tuple(tried)
 
-    def _candidates(self, subject: Subject) -> tuple[tuple[Rule, Alternative], ...]:
-        """Alternatives of this phase and status, in order: a 429 does not try what names only 500.
+    def _candidates(self, subject: Subject) -> Iterator[tuple[Rule, Alternative]]:
+        """Alternatives of this phase and status that may hold, in order: a 429 does not try what names only 500.
 
         Where no error object was found, as in nearly every answer there is, nothing is asked that needs one.
         """
@@ -193,15 +214,16 @@ class RuleSet:
         silent = not subject.reading.tells_error
         key = (evidence.phase, status, silent)
         if key not in self._index:
-            self._index[key] = tuple(
-                (rule, alternative)
+            items = (
+                (alternative.conditions, (rule, alternative))
                 for rule in self.asked
                 for alternative in rule.alternatives
                 if alternative.phase is evidence.phase
                 and (evidence.phase is not Phase.RESPONSE or status in alternative.statuses)
                 and not (silent and alternative.needs_error)
             )
-        return self._index[key]
+            self._index[key] = Index(tuple(items), self._texts)
+        return self._index[key].candidates(subject)
 
 
 def _in_order(packs: Sequence[Pack], only: Sequence[str] | None) -> list[Pack]:

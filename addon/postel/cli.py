@@ -131,7 +131,24 @@ def _test(args: argparse.Namespace) -> int:
     for line in [*errors, *(result for result in results if result.outcome == "failed" or args.verbose)]:
         print(line)
     print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    if args.mutate:
+        survivors = _mutate(found, [Path(path) for path in args.paths])
+        return FINDINGS if errors or counts["failed"] or survivors else OK
     return FINDINGS if errors or counts["failed"] else OK
+
+
+def _mutate(found: Any, paths: Sequence[Path]) -> int:
+    from postel.rulefile.check import survey
+    from postel.rulefile.library import library_path
+    from postel.rulefile.mutation import prove
+
+    chosen = {book.pack for book in found.books}
+    books = survey([*paths, library_path()] if paths else []).books
+    proof = prove(found.loaded, [each for each in found.loaded.packs if each.pack.name in chosen], books)
+    for survivor in proof.survivors:
+        print(survivor)
+    print(f"{proof.mutants} mutants, {len(proof.survivors)} survived")
+    return len(proof.survivors)
 
 
 def _explain(args: argparse.Namespace) -> int:
@@ -214,6 +231,7 @@ def _parser() -> argparse.ArgumentParser:
 
     test = verb("test", _test, "Run the cases beside rule files.")
     test.add_argument("paths", nargs="*", metavar="PATH", help="Default: the built-in library.")
+    test.add_argument("--mutate", action="store_true", help="Damage each rule in turn: do the cases notice?")
     test.add_argument("-v", "--verbose", action="store_true", help="Name every case, not only those that failed.")
 
     explain = verb("explain", _explain, "Why an answer is told the way it is: every rule asked, the winner, the reply.")

@@ -36,7 +36,7 @@ def may(own: str, others: str, instead: str, *, not_from_stdlib: str = "") -> Ma
 
 LEAVES = "admin coding journal metrics misbehave settings"
 LEAF = "a leaf knows core's types only; what ties it to the rest belongs into run, or into proxy"
-EDGES = "cli demo explain run __main__"
+EDGES = "catalogue cli demo explain run __main__"
 EDGE = "mitmproxy is known to proxy alone; put the verb that is needed there, and call it"
 
 # A new part of the package fails below until it has its line here, which is the moment to think about it.

@@ -3,15 +3,20 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from postel import cli
+from postel.rulefile import yaml
 from postel.settings import Settings, flag_name
 from tests.imports import ROOT
+
+LIBRARY = ROOT / "tests/rulefile/library"
 
 BROKEN = (
     "version: 1\npack: acme\nrules:\n  - {id: acme-x, when: {status: 500, message: '^x'}, then: {fault: overloded}}\n"
@@ -58,6 +63,12 @@ def call(*argv: str) -> int:
         (["explain", "/dev/null", "--status", "ok"], "--status: 'ok' is no status"),
         (["run", "--upstream", "https://a:1", "--upstream-ca", "/nope.pem"], "--upstream-ca: /nope.pem cannot be read"),
         (["check"], "PATH"),
+        (["test", "--junit", "/nowhere/x.xml", f"{LIBRARY}/engines"], "--junit: /nowhere/x.xml cannot be written"),
+        (["diff", "/nowhere", "rules"], "/nowhere: no such file or folder"),
+        (["rules", "--dialect", "opnai"], "did you mean `openai`?"),
+        (["faults", "--dialect", "klingon"], "--dialect: there is no dialect `klingon`"),
+        (["rules", "--rules", "/nowhere.yaml"], "/nowhere.yaml"),
+        (["schema", "novel"], "novel"),
     ],
 )
 def test_wrong_use_is_one_clear_line_and_exit_2(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,6 +130,166 @@ def test_check_lists_findings_and_exits_1(tmp_path: Path, capsys: pytest.Capture
     assert f"{path}:4:" in capsys.readouterr().out
 
 
+GOOD = """\
+version: 1
+pack: acme
+rules:
+  - {id: acme-x, when: {status: 500, type: [Busy, Full]}, then: {fault: overloaded}}
+"""
+CASES = """\
+version: 1
+pack: acme
+cases:
+  - {name: busy, given: {status: 500, json: {error: {type: Busy, message: x}}}, expect: {rule: acme-x}}
+  - {name: idle, given: {status: 500, json: {error: {type: Idle, message: x}}}, expect: {fault: internal}}
+"""
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> Path:
+    (tmp_path / "acme.cases.yaml").write_text(CASES, "utf-8")
+    path = tmp_path / "acme.yaml"
+    path.write_text(GOOD, "utf-8")
+    return path
+
+
+@pytest.fixture
+def small_library(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tests' own library in the place of the built-in one, whose thousands of cases take their time."""
+    for module in ("library", "check", "load"):
+        monkeypatch.setattr(f"postel.rulefile.{module}.library_path", lambda: LIBRARY)
+    return LIBRARY
+
+
+def test_warnings_are_told_and_do_not_fail_unless_asked_to(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    acme.with_name("acme.cases.yaml").unlink()
+
+    assert 0 == call("check", str(acme))
+    told, count = capsys.readouterr().out.splitlines()
+    assert told.startswith(f"{acme}:4:10: warning: rule `acme-x` has no case, add one")
+    assert "0 errors, 1 warning" == count
+    assert 1 == call("check", "--strict", str(acme))
+
+
+def test_check_speaks_to_pull_requests_and_to_code_scanning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "acme.yaml"
+    path.write_text(BROKEN, "utf-8")
+
+    assert 1 == call("check", "--format", "github", str(path))
+    assert f"::error file={path},line=4,col=" in capsys.readouterr().out
+    assert 1 == call("check", "--format", "sarif", str(path))
+    assert "overloded" in json.loads(capsys.readouterr().out)["runs"][0]["results"][0]["message"]["text"]
+
+
+@pytest.mark.usefixtures("small_library")
+def test_test_runs_the_cases_beside_the_rules(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == call("test", str(acme))
+    assert "2 passed, 0 failed\n" == capsys.readouterr().out
+
+    acme.write_text(GOOD.replace("overloaded", "internal").replace("Busy, ", ""), "utf-8")
+    assert 1 == call("test", str(acme))
+    failed, *reasons, count = capsys.readouterr().out.splitlines()
+    assert failed.endswith("acme.cases.yaml:4:12: failed: busy")
+    assert any("acme-x: type is" in reason for reason in reasons)
+    assert "1 passed, 1 failed" == count
+
+
+@pytest.mark.usefixtures("small_library")
+def test_test_shows_coverage_and_writes_junit(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == call("test", "--coverage", "--junit", str(acme.with_name("out.xml")), str(acme))
+    coverage, count, _ = capsys.readouterr().out.splitlines()
+
+    assert ["1", "won", "0", "not", "matched", "acme-x"] == coverage.split()
+    assert "1 of 1 rule won by a case" == count
+    assert 'tests="2" failures="0"' in acme.with_name("out.xml").read_text("utf-8")
+
+
+@pytest.mark.usefixtures("small_library")
+def test_mutants_that_nobody_notices_are_findings(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 == call("test", "--mutate", str(acme))
+    *survivors, count = capsys.readouterr().out.splitlines()[1:]
+
+    assert ["`status` is not asked for"] == [line.split("that ")[1].split(",")[0] for line in survivors]
+    assert "3 mutants, 1 survived" == count
+
+
+@pytest.mark.usefixtures("small_library")
+def test_diff_says_what_other_rules_change_and_exits_1_if_they_do(
+    acme: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = acme.with_name("new") / "acme.yaml"
+    other.parent.mkdir()
+    other.write_text(GOOD.replace("overloaded", "unavailable"), "utf-8")
+    cases = acme.with_name("acme.cases.yaml")
+
+    assert 1 == call("diff", str(acme), str(other), "--cases", str(cases))
+    out = capsys.readouterr().out
+    assert f"{cases}:4: busy\n    fault: overloaded -> unavailable\n" in out
+    assert out.endswith(" cases, 1 told differently\n")
+    assert 0 == call("diff", str(acme), str(acme), "--cases", str(cases))
+
+
+@pytest.mark.usefixtures("small_library")
+def test_whole_libraries_are_compared_by_the_cases_of_the_new_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = tmp_path / "rules"
+    shutil.copytree(LIBRARY, new)
+    beta = new / "engines/beta.yaml"
+    beta.write_text(beta.read_text("utf-8").replace("fault: model_loading", "fault: unavailable"), "utf-8")
+
+    assert 1 == call("diff", str(LIBRARY), str(new))
+    assert f"{new}/engines/beta.cases.yaml:4: loading" in (out := capsys.readouterr().out)
+    assert "5 cases, 1 told differently" in out
+
+
+def test_the_catalogue_is_searched_and_printed(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == call("rules", "--rules", str(acme), "acme-x")
+    assert "when    {status: 500, type: [Busy, Full]}" in capsys.readouterr().out
+    assert 0 == call("rules", "nginx", "timeout", "--format", "json")
+    assert "nginx-timeout" in {entry["id"] for entry in json.loads(capsys.readouterr().out)}
+    assert 0 == call("faults", "out_of_memory")
+    assert "out_of_memory" in capsys.readouterr().out
+    assert 0 == call("dialects", "--format", "markdown")
+    assert "| `openai` |" in capsys.readouterr().out
+    assert 1 == call("rules", "no such words anywhere")
+    assert "\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["pack", "cases", "dialect", "settings"])
+def test_schemas_are_json_schema(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == call("schema", kind)
+    schema = json.loads(capsys.readouterr().out)
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["additionalProperties"] is False
+    assert [] == [name for name, field in schema["properties"].items() if not field.get("description")]
+
+
+KINDS = {"pack": "packs/acme.yaml", "cases": "packs/acme.cases.yaml", "dialect": "library/dialects/strict.yaml"}
+OF_FORM = "unknown-key unknown-then-key unknown-top-key text-key-with-number unknown-phase bad-names version-2"
+
+
+def test_an_editor_accepts_what_is_right_and_refuses_what_has_a_wrong_form(capsys: pytest.CaptureFixture[str]) -> None:
+    def validator(kind: str) -> jsonschema.Draft202012Validator:
+        assert 0 == call("schema", kind)
+        return jsonschema.Draft202012Validator(json.loads(capsys.readouterr().out))
+
+    def read(path: Path) -> object:
+        return yaml.parse(path.read_text("utf-8"))[0]
+
+    tests, rules = ROOT / "tests/rulefile", ROOT / "rules"
+    for kind, name in KINDS.items():
+        assert [] == [str(error.message) for error in validator(kind).iter_errors(read(tests / name))]
+    packs, cases = validator("pack"), validator("cases")
+    for path in rules.rglob("*.yaml"):
+        if "dialects" not in path.parts:
+            held = cases if path.name.endswith(".cases.yaml") else packs
+            assert [] == [(path.name, error.message) for error in held.iter_errors(read(path))]
+    for name in OF_FORM.split():
+        assert not packs.is_valid(read(tests / "bad" / f"{name}.yaml")), name
+
+
 def test_explain_prints_the_reply_with_the_settings_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capture = tmp_path / "answer.txt"
     capture.write_bytes(b'HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n\r\n{"detail":"slow down"}')
@@ -154,7 +325,10 @@ def test_version_names_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str
     assert [] == [name for name in ("postel ", "mitmproxy 12.", "Python 3.") if name not in out]
 
 
-@pytest.mark.parametrize("verb", ["run", "demo", "check", "test", "explain", "version"])
+@pytest.mark.parametrize(
+    "verb",
+    "run demo check test diff explain rules faults dialects schema version".split(),
+)
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == call(verb, "--help")
     assert "usage: postel" in capsys.readouterr().out
@@ -186,7 +360,13 @@ def into_a_closed_pipe(*argv: str, **environ: str) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize(
     "argv",
-    [["version"], ["check", "/nowhere"], ["test"], ["--help"], ["explain", "/dev/null", "--status", "500"]],
+    [
+        ["version"],
+        ["check", "/nowhere"],
+        ["test", f"{ROOT}/rules/transport.yaml"],
+        ["--help"],
+        ["explain", "/dev/null", "--status", "500"],
+    ],
     ids=lambda argv: argv[0],
 )
 def test_a_reader_that_goes_away_ends_any_verb_in_silence(argv: list[str]) -> None:

@@ -89,15 +89,38 @@ def test_an_explanation_says_what_was_read_what_was_asked_and_what_is_told() -> 
     assert '{"error":{' in text
 
 
-def test_the_winner_is_the_last_rule_that_is_shown() -> None:
+def asked(told: list[str]) -> list[str]:
+    """The lines between what was read and what is told."""
+    inner = told[told.index("") + 1 :]
+    return inner[: inner.index("")]
+
+
+def test_the_winner_is_shown_with_what_it_asked_for_and_found() -> None:
     told = lines(CURL + BODY)
     (fault,) = [line for line in told if line.startswith("fault ")]
     (winner,) = [line for line in told if line.startswith("> ")]
 
     assert f"(rule {winner.split()[1]})" in fault
-    asked = told[told.index("") + 1 : told.index(winner)]
-    assert len(asked) > 10
-    assert [] == [line for line in asked if len(line.split(None, 1)) < 2]  # each with the reason why not
+    held = asked(told)[asked(told).index(winner) + 1 :]
+    assert "    status is 503" in held
+    assert any(line.startswith("    message has [") for line in held)
+
+
+def test_rules_that_came_near_are_shown_with_the_reason_why_not_and_the_others_are_counted() -> None:
+    near = asked(lines(b'HTTP/1.1 503 X\r\nServer: nginx\r\n\r\n{"error":{"type":"server_error","message":"?!"}}'))
+    reasons = [line for line in near if line.startswith("  ") and not line.startswith(("   ", "  ("))]
+
+    assert 0 < len(reasons) <= 8
+    assert [] == [line for line in reasons if len(line.split(None, 1)) < 2]
+    assert any("more were asked and have nothing in common with it)" in line for line in near)
+
+
+def test_all_rules_that_were_asked_are_shown_on_demand() -> None:
+    judge = normaliser(load({"upstream": "http://localhost:1"}, {}))[0]
+    told = list(explain(judge, capture(CURL + BODY, Request()), now=0.0, everything=True))
+
+    assert len(asked(told)) > len(asked(lines(CURL + BODY)))
+    assert not any("nothing in common" in line for line in told)
 
 
 def test_nothing_an_upstream_sends_steers_the_terminal() -> None:

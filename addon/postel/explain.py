@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from postel.coding import decode
 from postel.core.evidence import BODY_LIMIT, End, Evidence, Headers, Phase, Request
 from postel.core.hold import LINES, is_guarded
+from postel.core.match import Condition, TextCondition
 from postel.core.normalise import Normaliser
 from postel.core.render import Reply
-from postel.core.rules import Tried
+from postel.core.rules import DEFAULT_STATUSES, Alternative, Rule, Tried
 from postel.core.stream.guard import Guard, Stage
 from postel.core.stream.ndjson import LineReader
 from postel.core.stream.policy import StreamPolicy
@@ -70,40 +71,86 @@ WIDTH = 160
 """Characters of a line that says why a rule did not match."""
 
 
-def _asked(tried: tuple[Tried, ...], evidence: Evidence) -> Iterator[str]:
-    """A line for each rule that could hold, in the order of evaluation."""
-    elsewhere = 0
-    for one in tried:
-        named = (evidence.status in alternative.statuses for alternative in one.rule.alternatives)
-        if evidence.phase is Phase.RESPONSE and not any(named):
-            elsewhere += 1
-            continue
-        line = f"{'>' if one.failure is None else ' '} {one.rule.id:32} {one.failure or 'matches'}"
+NEAREST = 8
+"""Rules shown that nearly matched, unless all are asked for."""
+
+
+def _asked(tried: tuple[Tried, ...], subject: Subject, *, everything: bool) -> Iterator[str]:
+    """The rules that could hold, in the order of evaluation: those that came near, and the winner."""
+    status = subject.evidence.status
+    response = subject.evidence.phase is Phase.RESPONSE
+    asked = [
+        one
+        for one in tried
+        if not response or any(status in alternative.statuses for alternative in one.rule.alternatives)
+    ]
+    nearness = {one.rule.id: _nearness(one.rule, subject) for one in asked if one.failure is not None}
+    nearest = sorted((rule for rule in nearness if nearness[rule]), key=lambda rule: -nearness[rule])[:NEAREST]
+    for one in asked:
+        if one.failure is None:
+            yield f"> {one.rule.id:32} matches"
+            yield from (f"    {held}" for held in _held(one.rule, subject))
+        elif everything or one.rule.id in nearest:
+            line = f"  {one.rule.id:32} {one.failure}"
+            yield line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
+    if not everything and (left := sum(one.failure is not None for one in asked) - len(nearest)):
+        yield f"  ({left} more were asked and have nothing in common with it)"
+    if len(tried) > len(asked):
+        yield f"  ({len(tried) - len(asked)} more do not name status {status})"
+
+
+def _nearness(rule: Rule, subject: Subject) -> int:
+    """How many conditions hold that would not hold of nothing, in the alternative that comes nearest."""
+    return max((len(_evident(alternative, subject)) for alternative in rule.alternatives), default=0)
+
+
+def _evident(alternative: Alternative, subject: Subject) -> list[Condition]:
+    if alternative.phase is not subject.evidence.phase:
+        return []
+    return [
+        condition
+        for condition in alternative.conditions
+        if subject.ask(condition) is not None
+        and (isinstance(condition, TextCondition) or condition.test.match(None) is None)
+    ]
+
+
+def _held(rule: Rule, subject: Subject) -> Iterator[str]:
+    """What the winner asked for and found."""
+    alternative = next(each for each in rule.alternatives if each.match(subject) is not None)
+    if rule.summary:
+        yield rule.summary
+    if subject.evidence.status and alternative.statuses != DEFAULT_STATUSES:
+        yield f"status is {subject.evidence.status}"
+    for condition in alternative.conditions:
+        captures = subject.ask(condition) or {}
+        found = "".join(f", {name} = {text}" for name, text in captures.items())
+        line = f"{condition.label}{found}"
         yield line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
-    if elsewhere:
-        yield f"  ({elsewhere} more do not name status {evidence.status})"
 
 
-def explain(normaliser: Normaliser, evidence: Evidence, *, now: float, end: End = End.CLOSED) -> Iterator[str]:
-    """The lines of the explanation: what was read, every rule asked, the winner, the reply. Safe for a terminal.
+def explain(
+    normaliser: Normaliser, evidence: Evidence, *, now: float, end: End = End.CLOSED, everything: bool = False
+) -> Iterator[str]:
+    """The lines of the explanation: what was read, which rules came near, the winner, the reply. Safe for a terminal.
 
-    `end` is how a stream stopped, which its bytes do not tell.
+    `end` is how a stream stopped, which its bytes do not tell. With `everything`, every rule that was asked is shown.
     """
     media_type = evidence.headers.content_type
     if evidence.status and is_guarded(evidence.request.method, evidence.status, media_type):
-        lines = _streamed(normaliser, evidence, now, end)
+        lines = _streamed(normaliser, evidence, now, end, everything=everything)
     else:
-        lines = _explained(normaliser, evidence, now)
+        lines = _explained(normaliser, evidence, now, everything=everything)
     for line in lines:
         yield "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
-def _explained(normaliser: Normaliser, evidence: Evidence, now: float) -> Iterator[str]:
+def _explained(normaliser: Normaliser, evidence: Evidence, now: float, *, everything: bool) -> Iterator[str]:
     media_type = evidence.headers.content_type or "no content type"
     yield f"upstream   {evidence.status} {media_type}, {len(evidence.body)} bytes"
     yield from _read(evidence)
     yield ""
-    yield from _asked(normaliser.rules.explain(evidence), evidence)
+    yield from _asked(normaliser.rules.explain(evidence), Subject(evidence), everything=everything)
     yield ""
     reply = normaliser.answer(evidence, request_id="<request id>", now=now)
     if reply is None:
@@ -112,7 +159,7 @@ def _explained(normaliser: Normaliser, evidence: Evidence, now: float) -> Iterat
         yield from _told(reply)
 
 
-def _streamed(normaliser: Normaliser, evidence: Evidence, now: float, end: End) -> Iterator[str]:
+def _streamed(normaliser: Normaliser, evidence: Evidence, now: float, end: End, *, everything: bool) -> Iterator[str]:
     """A stream goes through the guard, all of it at once."""
     judged: list[Evidence] = []
 
@@ -145,7 +192,7 @@ def _streamed(normaliser: Normaliser, evidence: Evidence, now: float, end: End) 
     yield f"judged     phase {last.phase}: {last.body.decode('utf-8', 'replace').strip() or '(no bytes)'}"[:WIDTH]
     yield from _read(last)
     yield ""
-    yield from _asked(normaliser.rules.explain(last), last)
+    yield from _asked(normaliser.rules.explain(last), Subject(last), everything=everything)
     yield ""
     if guard.stage is Stage.REFUSED:
         yield from _told(guard.reply)

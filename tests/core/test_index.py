@@ -127,7 +127,9 @@ CONDITIONS: st.SearchStrategy[Condition] = st.one_of(
         ),
     ),
 )
-VALUES: st.SearchStrategy[Any] = st.sampled_from(["a", "A", "7", 7, 7.0, True, None, "abc", "STRASSE", "S", "ſ", "", {}, ["a"]])
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    ["a", "A", "7", 7, 7.0, True, None, "abc", "STRASSE", "S", "ſ", "", {}, ["a"]]
+)
 DOCUMENTS: st.SearchStrategy[Any] = st.one_of(
     VALUES,
     st.fixed_dictionaries(

@@ -75,3 +75,16 @@ def test_errors_are_told_with_everything_else_and_in_order(library: Path, write:
 
     assert [(5, "unknown key `unheard`")] == [(finding.line, finding.text) for finding in check([path], library)]
     assert ["no such file or folder"] == [finding.text for finding in check([path.with_name("none.yaml")], library)]
+
+
+def test_a_rule_that_another_pack_never_lets_win_is_told_with_the_place_of_that(library: Path, write: Any) -> None:
+    first = write("a.yaml", "version: 1\npack: a\nrules: [{id: a-x, when: {status: 5xx}, then: {fault: internal}}]\n")
+    second = write(
+        "b.yaml", "version: 1\npack: b\nrules: [{id: b-x, when: {status: 503}, then: {fault: overloaded}}]\n"
+    )
+    hides = [finding for finding in check([first, second], library) if "never wins" in finding.text]
+
+    assert [second] == [finding.path for finding in hides]
+    assert "rule `b-x` never wins: `a-x` of pack `a` is asked first and hides it" == hides[0].text
+    assert f"it stands at {first}:3" in hides[0].advice
+    assert () == tuple(f for f in check([second, first], library) if "never wins" in f.text), "the other way is sound"

@@ -52,6 +52,51 @@ def test_codes_that_are_kept_add_up(write: Any) -> None:
     assert {"invalid_parameter": {"a", "c"}, "internal": {"b"}} == child.keep_codes_of
 
 
+def test_a_code_that_is_said_is_nearer_than_those_that_parents_keep(write: Any) -> None:
+    sources = written(
+        write,
+        base="keep_codes: {invalid_parameter: [a], internal: [b]}",
+        child="inherits: base\nfaults: {invalid_parameter: {code: bad_request}, internal: {status: 502}}",
+        other="inherits: base\nkeep_codes: {invalid_parameter: [c]}\nfaults: {invalid_parameter: {code: bad_request}}",
+    )
+    dialects = merge(sources, FAULTS)
+
+    assert {"internal": {"b"}} == dialects["child"].keep_codes_of
+    assert {"internal": {"b"}, "invalid_parameter": {"c"}} == dialects["other"].keep_codes_of
+
+
+def test_the_shape_is_inherited_key_by_key(write: Any) -> None:
+    sources = written(
+        write,
+        plain="",
+        base="envelope: problem\nstream_type: engine_error",
+        child="inherits: base\ntype_uri: 'tag:acme,2026:{code}'",
+        other="inherits: child\nenvelope: openai\nstream_type: other",
+    )
+    dialects = merge(sources, FAULTS)
+
+    assert [] == findings(sources)
+    assert {
+        "plain": ("openai", "about:blank", None),
+        "base": ("problem", "about:blank", "engine_error"),
+        "child": ("problem", "tag:acme,2026:{code}", "engine_error"),
+        "other": ("openai", "tag:acme,2026:{code}", "other"),
+    } == {name: (each.envelope, each.type_uri, each.stream_type) for name, each in dialects.items()}
+
+
+def test_what_messages_must_not_lack_is_replaced_fault_by_fault(write: Any) -> None:
+    sources = written(
+        write,
+        base="says: {internal: [{unless: a, add: a}], overloaded: [{unless: b, add: b}]}",
+        child="inherits: base\nsays: {internal: [{unless: c, add: c}], overloaded: []}",
+    )
+    child = merge(sources, FAULTS)["child"]
+
+    assert {"internal": ["c"], "overloaded": []} == {
+        fault: [addition.add for addition in additions] for fault, additions in child.says.items()
+    }
+
+
 def test_the_order_of_keys_is_inherited_unless_said_anew(write: Any) -> None:
     sources = written(
         write, plain="", base="keys: [code, message]", child="inherits: base", own="inherits: base\nkeys: [type]"
@@ -76,7 +121,9 @@ def test_a_dialect_that_cannot_be_used_is_left_out_and_so_are_its_children(write
         child="inherits: lost",
         one="inherits: two",
         two="inherits: one",
-        odd="faults: {intrnal: {status: 500}}\nkeep_codes: {over: [x]}\nkeys: [code, code]",
+        odd="faults: {intrnal: {status: 500}}\nkeep_codes: {over: [x]}\nkeys: [code, code]\nsays: {unter: []}",
+        unsaid="says: {internal: [{unless: a, add: b}]}",
+        nowhere="type_uri: tag:acme",
         fine="",
     )
 
@@ -87,6 +134,9 @@ def test_a_dialect_that_cannot_be_used_is_left_out_and_so_are_its_children(write
         "`one` inherits from itself",
         "unknown fault `intrnal`",
         "unknown fault `over`",
+        "unknown fault `unter`",
+        "`unless` does not find this sentence",
+        "an error in the envelope `openai` has no URI",
         "`code` is there twice",
     } == set(findings(sources))
 

@@ -6,13 +6,15 @@ by `cli`; `cases` runs what `survey` finds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from postel.rulefile.casefile import CaseBook, read_cases, unproved
+from postel.rulefile.compiling import CompiledPack
 from postel.rulefile.finding import Finding
 from postel.rulefile.library import CASES, cases_of, library_path
+from postel.rulefile.lint import hidden
 from postel.rulefile.load import Loaded, gather
 
 
@@ -49,8 +51,20 @@ def survey(paths: Sequence[Path] = (), library: Path | None = None) -> Survey:
     for compiled in chosen:
         cases = [case for book in books if book.pack == compiled.pack.name for case in book.cases]
         findings += unproved(compiled, cases)
+        findings += _hidden(compiled, loaded)
     ordered = sorted(set(findings), key=lambda finding: (str(finding.path), finding.line, finding.column, finding.text))
     return Survey(loaded, tuple(books), tuple(ordered))
+
+
+def _hidden(compiled: CompiledPack, loaded: Loaded) -> Iterator[Finding]:
+    """Rules that another pack, asked before this one, never lets win."""
+    homes = {each.pack.name: each for each in loaded.packs}
+    for later, earlier in hidden(loaded.rules.asked, compiled.pack.name):
+        mark, there = compiled.marks[later.id], homes[earlier.pack]
+        where = f"{there.document.path}:{there.marks[earlier.id].line}"
+        text = f"rule `{later.id}` never wins: `{earlier.id}` of pack `{earlier.pack}` is asked first and hides it"
+        advice = f"narrow that one, or `disable` it; it stands at {where}"
+        yield Finding(compiled.document.path, mark.line, mark.column, text, advice)
 
 
 def _pack_of(path: Path) -> Path:

@@ -33,6 +33,8 @@ class CompiledPack:
     """A pack with the places of its rules, and the finer faults it declares."""
 
     document: Document
+    file: schema.PackFile
+    """What people are told of the rules: sources, versions, notes."""
     pack: Pack
     mark: Mark
     """Where the pack's name stands."""
@@ -99,6 +101,7 @@ class _Compiler:
                 self._say(file.value_mark("disable", at), f"`{disabled}` is a rule of this pack", "remove the rule")
         return CompiledPack(
             self.document,
+            file,
             Pack(file.pack, self.group, tuple(rules), frozenset(file.disable)),
             file.value_mark("pack"),
             marks,

@@ -41,7 +41,12 @@ class Finding:
 
     def __str__(self) -> str:
         where = f"{self.path}:{self.line}:{self.column}" if self.line else f"{self.path}"
-        return f"{where}: {self.text}, {self.advice}" if self.advice else f"{where}: {self.text}"
+        return f"{where}: {self.severity}: {self.said}" if self.severity == "warning" else f"{where}: {self.said}"
+
+    @property
+    def said(self) -> str:
+        """What is wrong and how to mend it, without the place."""
+        return f"{self.text}, {self.advice}" if self.advice else self.text
 
 
 class RuleFileError(Exception):

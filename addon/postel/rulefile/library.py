@@ -39,6 +39,11 @@ def library_files(library: Path) -> Iterator[tuple[Path, RuleGroup | None]]:
         yield path, next((group for group in get_args(RuleGroup) if group == top), None)
 
 
+def is_library(path: Path) -> bool:
+    """Whether this is a whole library, and no folder of packs to stand before one."""
+    return (path / "transport.yaml").is_file() and (path / "generic").is_dir()
+
+
 def cases_of(path: Path) -> Path:
     """The cases beside a pack: `acme.yaml` -> `acme.cases.yaml`."""
     return path.with_name(path.stem + CASES)

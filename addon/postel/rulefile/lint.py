@@ -1,7 +1,7 @@
 """What rules do to one another: a rule that an earlier one always hides.
 
 Owns the question whether whatever satisfies one rule satisfies another, answered only where it is certain. Knows
-neither files nor places. Called by `compiling`.
+neither files nor places. Called by `compiling`, and by `check` for rules of different packs.
 """
 
 from __future__ import annotations
@@ -24,10 +24,17 @@ from postel.core.match import (
 from postel.core.rules import Alternative, Rule
 
 
-def hidden(rules: Sequence[Rule]) -> Iterator[tuple[Rule, Rule]]:
-    """Each rule that can never win, with the first one that hides it. `rules` are of one pack, in order."""
+def hidden(rules: Sequence[Rule], pack: str | None = None) -> Iterator[tuple[Rule, Rule]]:
+    """Each rule that can never win, with the first one that hides it. `rules` are in the order in which they are asked.
+
+    With `pack`, only rules of that pack, and only what rules of other packs hide.
+    """
     for at, later in enumerate(rules):
+        if pack is not None and later.pack != pack:
+            continue
         for earlier in rules[:at]:
+            if pack is not None and earlier.pack == pack:
+                continue
             # Not asked for in a built-in pack unless `packs` names it, an ambiguous rule hides only its like.
             if earlier.ambiguous and not later.ambiguous and earlier.group != "user":
                 continue

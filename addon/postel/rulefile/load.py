@@ -31,6 +31,8 @@ class Loaded:
     dialects: Mapping[str, Dialect]
     problems: tuple[Finding, ...]
     packs: tuple[CompiledPack, ...]
+    dialect_files: Mapping[str, DialectFile]
+    """What people are told of the dialects."""
 
 
 def load_rules(
@@ -82,7 +84,8 @@ def gather(
         problems += sorted(document.findings, key=lambda finding: (finding.line, finding.column))
     problems += _unknown_packs(packs or (), shelf.packs)
     rules = RuleSet([compiled.pack for compiled in shelf.packs], faults, packs)
-    return Loaded(rules, dialects, tuple(problems), tuple(shelf.packs))
+    files = {source.file.dialect: source.file for source in shelf.dialects if source.file.dialect in dialects}
+    return Loaded(rules, dialects, tuple(problems), tuple(shelf.packs), files)
 
 
 def _user_files(paths: Sequence[Path], problems: list[Finding]) -> list[Path]:

@@ -233,7 +233,9 @@ _OPERATORS = {
 
 
 def _one_or_many(*forms: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [*forms, {"type": "array", "minItems": 1, "items": {"anyOf": [*forms]}}]})
+    # An item of a list may be a list again; nobody has needed a third level.
+    inner = {"type": "array", "minItems": 1, "items": {"anyOf": [*forms]}}
+    return WithJsonSchema({"anyOf": [*forms, {"type": "array", "minItems": 1, "items": {"anyOf": [*forms, inner]}}]})
 
 
 def _word(words: Iterable[str]) -> Any:

@@ -80,7 +80,11 @@ def rules(loaded: Loaded, dialect: str = "openai") -> list[RuleEntry]:
     """Every rule in the order in which packs are asked."""
     told = loaded.dialects[dialect]
     packs = sorted(loaded.packs, key=lambda compiled: get_args(RuleGroup).index(compiled.pack.group))
-    return [_rule(compiled, entry, told, loaded.rules.faults) for compiled in packs for entry in compiled.file.rules]
+    return [
+        _rule(compiled, entry, told, loaded.rules.faults)
+        for compiled in packs
+        for entry in loaded.files[compiled.pack.name].rules
+    ]
 
 
 def _rule(compiled: CompiledPack, entry: schema.Rule, dialect: Dialect, faults: Faults) -> RuleEntry:

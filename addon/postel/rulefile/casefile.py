@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postel.core.match import TextCondition
-from postel.core.rules import SELECTABLE, Rule
+from postel.core.rules import Rule
 from postel.rulefile.case_schema import Case, CaseFile
 from postel.rulefile.compiling import CompiledPack
 from postel.rulefile.document import Document
@@ -72,18 +72,15 @@ def _check_names(document: Document, case: Case, loaded: Loaded) -> None:
 
 
 def unproved(compiled: CompiledPack, cases: Iterable[Case]) -> Iterator[Finding]:
-    """Rules that no case names under `rule`, rules with a text key that none names under `not`, rules without a source.
+    """Rules that no case names under `rule`, and rules with a text key that none names under `not`.
 
-    Errors in the built-in library, warnings in a user's pack. What many systems say alike has no one source.
+    Errors in the built-in library, warnings in a user's pack.
     """
     cases = list(cases)
     proved = {case.expect.rule for case in cases}
     refuted = {name for case in cases for name in case.expect.not_ or ()}
     beside = cases_of(compiled.document.path).name
-    told = {entry.id for entry in compiled.file.rules if entry.source}
     for rule in compiled.pack.rules:
-        if rule.id not in told and compiled.pack.group in SELECTABLE:
-            yield _finding(compiled, rule, "has no source", "say where the bytes were seen: repository, file, version")
         if rule.id not in proved:
             yield _finding(compiled, rule, "has no case", f"add one to {beside} that expects it under `rule`")
         if rule.id not in refuted and _searches(rule):

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from postel.core.rules import SELECTABLE
 from postel.rulefile.casefile import CaseBook, read_cases, unproved
 from postel.rulefile.compiling import CompiledPack
 from postel.rulefile.finding import Finding
 from postel.rulefile.library import CASES, cases_of, library_path
 from postel.rulefile.lint import hidden
 from postel.rulefile.load import Loaded, gather
+from postel.rulefile.schema import PackFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,21 @@ def survey(paths: Sequence[Path] = (), library: Path | None = None) -> Survey:
         cases = [case for book in books if book.pack == compiled.pack.name for case in book.cases]
         findings += unproved(compiled, cases)
         findings += _hidden(compiled, loaded)
+        findings += _sourceless(compiled, loaded.files[compiled.pack.name])
     ordered = sorted(set(findings), key=lambda finding: (str(finding.path), finding.line, finding.column, finding.text))
     return Survey(loaded, tuple(books), tuple(ordered))
+
+
+def _sourceless(compiled: CompiledPack, file: PackFile) -> Iterator[Finding]:
+    """Rules of a built-in system that do not say where the bytes were seen; what many say alike has no one source."""
+    for entry in file.rules:
+        if not entry.source and compiled.pack.group in SELECTABLE:
+            mark = compiled.marks[entry.id]
+            text, advice = (
+                f"rule `{entry.id}` has no source",
+                "say where the bytes were seen: repository, file, version",
+            )
+            yield Finding(compiled.document.path, mark.line, mark.column, text, advice)
 
 
 def _hidden(compiled: CompiledPack, loaded: Loaded) -> Iterator[Finding]:

@@ -121,6 +121,10 @@ class Document:
         if finding not in self.findings:
             self.findings.append(finding)
 
+    def forget(self) -> None:
+        """Let the text go; the findings stay."""
+        self.tree = None
+
     @property
     def errors(self) -> list[Finding]:
         return [finding for finding in self.findings if finding.severity == "error"]

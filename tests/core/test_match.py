@@ -151,6 +151,25 @@ def test_a_later_match_counts_where_the_first_one_is_an_echo() -> None:
     assert {"n": "4096"} == found("message", r"context is (?P<n>\d+) tokens").match(subject)
 
 
+ASIDE = "Here is something that I have read somewhere: "
+
+
+def test_a_match_that_ends_in_words_of_the_client_proves_nothing() -> None:
+    prompt = f"{ASIDE}the token has expired"
+    quoting = answer({"error": {"message": f"No role for '{prompt}'"}}, request={"prompt": prompt})
+
+    assert found("message", "^No .{1,99} expired").match(quoting) is None
+    assert found("message", "No .{1,99} expired").match(quoting) is None
+    assert found("message", "No role").match(quoting) is not None, "what is left is the upstream's"
+
+
+def test_an_error_that_the_client_has_told_before_is_still_one() -> None:
+    words = "The request of 5000 tokens is longer than the context of 4096 tokens"
+    again = answer({"error": {"message": words}}, request={"prompt": f"I got this: {words}. What now?"})
+
+    assert found("message", "^The request .{1,99} context").match(again) is not None
+
+
 def test_an_endless_echo_is_given_up() -> None:
     echoed = " ".join(f"e{number}" for number in range(5000))
     subject = answer({"error": {"message": f"no: {echoed}"}}, request={"prompt": echoed})

@@ -84,6 +84,27 @@ def test_words_of_the_request_are_an_echo() -> None:
     assert not subject.is_echo("context is 2 tokens")
 
 
+LONG = "words that nobody would write twice by chance, whatever they say"
+
+
+def test_long_parts_that_the_client_wrote_are_cut_out_unless_they_begin_the_text() -> None:
+    subject = answer(request={"prompt": LONG})
+
+    assert "no role in '…' found" == subject.without_echoes(f"no role in '{LONG.upper()}' found")
+    assert subject.without_echoes(f"{LONG} is no role") is None
+    assert subject.without_echoes("nobody would write") is None, "so few words may be there by chance"
+
+
+def test_json_that_the_client_wrote_is_no_error_of_the_upstream() -> None:
+    theirs = '{"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}'
+    words = f"Cannot parse this: '{theirs}'"
+    quoted = answer({"error": {"message": words}}, request={"prompt": f"What does {theirs} mean?"})
+    own = answer({"error": {"message": words}}, request={"prompt": "Hello"})
+
+    assert ("insufficient_quota", "You exceeded your quota") == (own.reading.code, own.reading.message)
+    assert (None, words) == (quoted.reading.code, quoted.reading.message)
+
+
 def test_a_question_is_asked_once_however_many_rules_share_it() -> None:
     asked: list[object] = []
 

@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from postel.core import errorobject, html, jsontext
+from postel.core.errorobject import IsOwn
 from postel.core.evidence import BODY_LIMIT, Headers
 from postel.core.found import Found, Scalar
 from postel.core.jsontext import MISSING, Json, Missing
@@ -47,13 +48,14 @@ class Reading:
         return not (self.message is None and self.type is None and self.code is None and self.param is None)
 
 
-def read(body: bytes, headers: Headers, reason: str = "") -> Reading:
+def read(body: bytes, headers: Headers, reason: str = "", is_own: IsOwn | None = None) -> Reading:
     """Read one body: of an answer, or of one event of a stream with its framing (`data: {...}`).
 
-    `reason` is the reason phrase of the status line; it counts as words only if it is not an ordinary one.
+    `reason` is the reason phrase of the status line; it counts as words only if it is not an ordinary one. JSON in
+    prose that `is_own` calls the client's is left in the prose.
     """
     text = _decode(body[:BODY_LIMIT], headers)
-    kind, document, found = _read_text(text)
+    kind, document, found = _read_text(text, is_own)
     if not found.message or is_phrase(found.message):
         words = _header_words(headers) or ("" if is_phrase(reason) else reason.strip())
         found = Found(message=words).over(found) if words else found
@@ -108,7 +110,7 @@ _DOCUMENTS = 64
 """Events of a stream, or lines of NDJSON, that are looked at."""
 
 
-def _read_text(text: str) -> tuple[Kind, Json | Missing, Found]:
+def _read_text(text: str, is_own: IsOwn | None) -> tuple[Kind, Json | Missing, Found]:
     stripped = text.strip()
     if not stripped:
         return "empty", MISSING, Found()
@@ -117,8 +119,8 @@ def _read_text(text: str) -> tuple[Kind, Json | Missing, Found]:
     if html.is_xml(stripped):
         return "xml", MISSING, _read_xml(stripped)
     if _FIELD_LINE.match(stripped) and (payloads := _payloads(text)) is not None:
-        return _first_error(payloads)
-    return _read_json_or_words(stripped)
+        return _first_error(payloads, is_own)
+    return _read_json_or_words(stripped, is_own)
 
 
 def _read_xml(text: str) -> Found:
@@ -156,12 +158,12 @@ def _payloads(text: str) -> list[str] | None:
     return payloads
 
 
-def _first_error(payloads: list[str]) -> tuple[Kind, Json | Missing, Found]:
+def _first_error(payloads: list[str], is_own: IsOwn | None) -> tuple[Kind, Json | Missing, Found]:
     """The first event with an error's words in it, else with an error's name, else the first one."""
     reads: list[tuple[Kind, Json | Missing, Found]] = []
     for payload in payloads[:_DOCUMENTS]:
         text = payload.strip()
-        read = _read_payload(text)
+        read = _read_payload(text, is_own)
         if read[2].message and text != "[DONE]":
             return read
         reads.append((*read[:2], read[2] if read[0] == "json" else Found()))
@@ -169,37 +171,38 @@ def _first_error(payloads: list[str]) -> tuple[Kind, Json | Missing, Found]:
     return next(named, reads[0] if reads else ("text", MISSING, Found()))
 
 
-def _read_payload(text: str) -> tuple[Kind, Json | Missing, Found]:
+def _read_payload(text: str, is_own: IsOwn | None) -> tuple[Kind, Json | Missing, Found]:
     """JSON or words; an object store answers with XML wherever it is asked, but a stream of markup is no error."""
     if html.is_xml(text) and html.elements(text).keys() & {"code", "faultcode", "faultstring"}:
         return "xml", MISSING, _read_xml(text)
-    return _read_json_or_words(text)
+    return _read_json_or_words(text, is_own)
 
 
-def _read_json_or_words(text: str) -> tuple[Kind, Json | Missing, Found]:
+def _read_json_or_words(text: str, is_own: IsOwn | None) -> tuple[Kind, Json | Missing, Found]:
     decoded = jsontext.decode(text)
     if not decoded:
-        return "text", MISSING, _words(text)
+        return "text", MISSING, _words(text, is_own)
     document, end = decoded
     rest = text[end:].strip()
     if rest and not isinstance(document, dict):
-        return "text", MISSING, _words(text)  # "[ERROR] out of memory", "500 Internal Server Error"
-    found = errorobject.find(document)
+        return "text", MISSING, _words(text, is_own)  # "[ERROR] out of memory", "500 Internal Server Error"
+    found = errorobject.find(document, is_own)
     for _ in range(_DOCUMENTS):
         if found or not rest:
             break
         decoded = jsontext.decode(rest)
         if not decoded or not isinstance(decoded[0], dict):
-            return "text", document, _words(rest)  # Knative appends bare words to what the server had begun to send
-        found = errorobject.find(decoded[0])
+            # Knative appends bare words to what the server had begun to send
+            return "text", document, _words(rest, is_own)
+        found = errorobject.find(decoded[0], is_own)
         document = decoded[0] if found else document
         rest = rest[decoded[1] :].strip()
     return "json", document, found or Found()
 
 
-def _words(text: str) -> Found:
+def _words(text: str, is_own: IsOwn | None) -> Found:
     """Words that are no JSON; nothing if they are the beginning of a healthy document, or no words at all."""
-    found = errorobject.unwrap(text)
+    found = errorobject.unwrap(text, is_own)
     if found.error is None and found.message:
         sample = found.message[:400]
         if 4 * sum(map(str.isprintable, sample.replace("\n", " "))) < 3 * len(sample) or _is_cut_json(text):

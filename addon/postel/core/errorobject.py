@@ -7,7 +7,8 @@ Knows neither bytes nor headers nor what an error means. Called by `body` and `m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from postel.core import jsontext, validation
 from postel.core.found import Folded, Found, code_of, fold, joined, param_of, scalar_of, text_of, type_of
@@ -19,28 +20,43 @@ _BUDGET = 4 * (_TEXT + _LEVEL)
 """What unwrapping may cost: four times an object inside a text inside an object."""
 
 
-def find(document: Json) -> Found | None:
+IsOwn = Callable[[str], bool]
+"""Whether a text is the client's own: JSON in prose may be quoted from a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What unwrapping may still cost, and whose words prove nothing."""
+
+    cost: int
+    is_own: IsOwn | None
+
+    def less(self, cost: int) -> _Left:
+        return _Left(self.cost - cost, self.is_own)
+
+
+def find(document: Json, is_own: IsOwn | None = None) -> Found | None:
     """The innermost error of a whole document; None if it is healthy."""
-    return _find(document, _BUDGET)
+    return _find(document, _Left(_BUDGET, is_own))
 
 
-def unwrap(text: str) -> Found:
+def unwrap(text: str, is_own: IsOwn | None = None) -> Found:
     """The error inside a text that is JSON, or has JSON or a Python repr in it; else the text itself as the message."""
-    return _unwrap(text, _BUDGET)
+    return _unwrap(text, _Left(_BUDGET, is_own))
 
 
-def _find(value: Json, left: int) -> Found | None:
+def _find(value: Json, left: _Left) -> Found | None:
     if isinstance(value, str):
         return _unwrap(value, left)
     if isinstance(value, list):
         if validation.is_list(value):
             return validation.read(value)
-        if len(value) == 1 and left > 0:
-            return _find(value[0], left - _LEVEL)
+        if len(value) == 1 and left.cost > 0:
+            return _find(value[0], left.less(_LEVEL))
         # Gemini streams an array, and whatever goes wrong is its last element
         last = value[-1] if value else None
         failed = isinstance(last, dict) and isinstance(last.get("error"), dict) and isinstance(value[0], dict)
-        return _find(last, left - _LEVEL) if failed and left > 0 else None
+        return _find(last, left.less(_LEVEL)) if failed and left.cost > 0 else None
     return _object(value, left, known=False) if isinstance(value, dict) else None
 
 
@@ -68,8 +84,8 @@ _CAUSES = ("originalmessage", "originalerror", "upstreamerror", "raw")
 """What holds the error of someone further in."""
 
 
-def _object(value: dict[str, Json], left: int, *, known: bool) -> Found | None:
-    if not value or left < 0:
+def _object(value: dict[str, Json], left: _Left, *, known: bool) -> Found | None:
+    if not value or left.cost < 0:
         return None
     if validation.is_list([value]):
         return validation.read([value])
@@ -123,43 +139,43 @@ def _is_named_error(folded: Folded) -> bool:
     return any(folded.get(key) == "error" for key in ("type", "object", "event"))
 
 
-def _wrapped(value: dict[str, Json], left: int) -> Found | None:
+def _wrapped(value: dict[str, Json], left: _Left) -> Found | None:
     """`{"throttlingException": {...}}`, `{"ModelStreamError": {...}}`: AWS names the member of a union, and no more."""
     name, inner = next(iter(value.items()))
     if len(value) > 1 or not isinstance(inner, dict) or not name.lower().endswith(_EXCEPTIONS):
         return None
-    return (_object(inner, left - _LEVEL, known=True) or Found(error=inner)).over(Found(type=name))
+    return (_object(inner, left.less(_LEVEL), known=True) or Found(error=inner)).over(Found(type=name))
 
 
 _EXCEPTIONS = ("exception", "streamerror", "streamfailure")
 
 
-def _containers(folded: Folded, left: int) -> Iterator[Found]:
+def _containers(folded: Folded, left: _Left) -> Iterator[Found]:
     """Errors in the objects and lists that are made for them, nearest first."""
     error, errors, response = folded.get("error"), folded.get("errors"), folded.get("response")
     for told in (error, folded.get("errormsg")):  # Hunyuan: {"ErrorMsg": {"Msg": "...", "Code": 4013}}
-        if isinstance(told, dict) and (found := _object(told, left - _LEVEL, known=True)):
+        if isinstance(told, dict) and (found := _object(told, left.less(_LEVEL), known=True)):
             yield found
-    if isinstance(error, list) and (found := _list(error, left - _LEVEL)):
+    if isinstance(error, list) and (found := _list(error, left.less(_LEVEL))):
         yield found
-    if isinstance(errors, list | dict) and (found := _list(errors, left - _LEVEL)):
+    if isinstance(errors, list | dict) and (found := _list(errors, left.less(_LEVEL))):
         yield found
     if (answer := folded.get("baseresp")) and isinstance(answer, dict) and answer.get("status_code"):  # MiniMax
         yield Found(text_of(answer.get("status_msg")), code=scalar_of(answer.get("status_code")), error=answer)
     if isinstance(fault := folded.get("fault"), dict) and (
-        found := _object(fault, left - _LEVEL, known=True)
+        found := _object(fault, left.less(_LEVEL), known=True)
     ):  # Apigee
         yield found
     # OpenRouter puts an error into a choice, OpenAI's response.failed and Tencent Cloud into `response`
     choices = folded.get("choices")
     for holder in (response, *(choices[:8] if isinstance(choices, list) else ())):
         failed = fold(holder).get("error") if isinstance(holder, dict) else None
-        if isinstance(failed, dict) and (found := _object(failed, left - _LEVEL, known=True)):
+        if isinstance(failed, dict) and (found := _object(failed, left.less(_LEVEL), known=True)):
             yield found
     yield from _reasons(folded, left)
 
 
-def _reasons(folded: Folded, left: int) -> Iterator[Found]:
+def _reasons(folded: Folded, left: _Left) -> Iterator[Found]:
     """Words beside a finish reason: Cohere's `message-end`, SGLang's `meta_info.finish_reason`."""
     delta, meta = folded.get("delta"), folded.get("metainfo")
     if isinstance(delta, dict) and delta.get("finish_reason") and (words := text_of(delta.get("error"))):
@@ -173,7 +189,7 @@ def _reasons(folded: Folded, left: int) -> Iterator[Found]:
             yield _unwrap(words, left).over(Found(type=scalar_of(reason.get("err_type")), code=code, error=reason))
 
 
-def _cause(folded: Folded, left: int) -> Found | None:
+def _cause(folded: Folded, left: _Left) -> Found | None:
     """The error of someone further in: SageMaker's OriginalMessage, OpenRouter's metadata.raw."""
     metadata = folded.get("metadata")
     for place in (folded, fold(metadata) if isinstance(metadata, dict) else {}):
@@ -181,7 +197,7 @@ def _cause(folded: Folded, left: int) -> Found | None:
             value = place.get(key)
             if isinstance(value, str) and value.strip():
                 return _unwrap(value, left)
-            if isinstance(value, dict) and (found := _object(value, left - _LEVEL, known=True)) and found.message:
+            if isinstance(value, dict) and (found := _object(value, left.less(_LEVEL), known=True)) and found.message:
                 return found
     return None
 
@@ -193,7 +209,7 @@ def _innermost(cause: Found | None, spoken: Found | None) -> Found:
     return (cause or Found()).over(spoken or Found())
 
 
-def _labelled(label: str, folded: Folded, left: int) -> Found:
+def _labelled(label: str, folded: Folded, left: _Left) -> Found:
     """`error` as text. With other words beside it, it may be a mere name: `{"error":"Bad Request","message":"..."}`."""
     named = _unwrap(label, left)
     spoken = _spoken({key: item for key, item in folded.items() if key != "title"}, left, known=True)
@@ -206,7 +222,7 @@ def _labelled(label: str, folded: Folded, left: int) -> Found:
     return Found(joined(label, spoken.message)).over(spoken)
 
 
-def _spoken(folded: Folded, left: int, *, known: bool) -> Found | None:
+def _spoken(folded: Folded, left: _Left, *, known: bool) -> Found | None:
     """The words of an object itself."""
     silent: Found | None = None
     told = _EVENT_WORDS if known and _is_named_error(folded) else ()
@@ -216,9 +232,9 @@ def _spoken(folded: Folded, left: int, *, known: bool) -> Found | None:
             return _titled(_unwrap(value, left), folded, key).over(silent or Found())
         inner: Found | None = None
         if isinstance(value, list):
-            inner = _list(value, left - _LEVEL)
+            inner = _list(value, left.less(_LEVEL))
         elif isinstance(value, dict):
-            inner = _object(value, left - _LEVEL, known=key in ("detail", "details", *told))
+            inner = _object(value, left.less(_LEVEL), known=key in ("detail", "details", *told))
         if inner and inner.message:
             return inner
         silent = silent or inner
@@ -254,7 +270,7 @@ _ITEMS = 4
 """Entries of a list that are told: a message is no report."""
 
 
-def _list(value: list[Json] | dict[str, Json], left: int) -> Found | None:
+def _list(value: list[Json] | dict[str, Json], left: _Left) -> Found | None:
     if isinstance(value, dict):  # ASP.NET: {"errors": {"messages": ["The field is required."]}}
         return _sentences(value) or _object(value, left, known=False)
     if validation.is_list(value):
@@ -278,28 +294,34 @@ def _list(value: list[Json] | dict[str, Json], left: int) -> Found | None:
 _RAY = "original exception: "  # Ray Serve LLM: "Message: .., Internal exception: .., original exception: .."
 
 
-def _unwrap(text: str, left: int) -> Found:
+def _unwrap(text: str, left: _Left) -> Found:
     text = text.strip()
     if _RAY in text:
         text = text.rpartition(_RAY)[2].strip() or text
     whole = Found(text or None)
-    if left < _TEXT or not text:
+    if left.cost < _TEXT or not text:
         return whole
     if text[0] in '{["' and (document := jsontext.decode_all(text)) is not MISSING:
-        return _find(document, left - _TEXT) or whole
+        return _find(document, left.less(_TEXT)) or whole
     if not any(bracket in text for bracket in "{[("):
         return whole
     for value, start, end in jsontext.embedded(text):
         in_prose = start > 0 or end < len(text)
         if in_prose and not _is_plainly_an_error(value, text[max(0, start - 60) : start]):
             continue
-        found = _find(value, left - _TEXT)
+        if in_prose and left.is_own and left.is_own(text[start:end][:_QUOTED].rstrip(_CLOSING)):
+            continue
+        found = _find(value, left.less(_TEXT))
         if found and (found.message or found.type is not None):
             vague = found.message and in_prose and len(found.message.split()) < 2
             vague = vague and not _ONLY_NAMES.fullmatch(text[:start] + text[end:])
             return whole.over(found) if vague else found.over(whole)
     return whole
 
+
+_QUOTED = 200
+_CLOSING = " \t\r\n'\"`.,;:)]}"
+"""What may follow a quotation: JSON without an end reaches as far as the text does."""
 
 _ONLY_NAMES = re.compile(r"(?:[\w.]{1,80}(?:Error|Exception)(?:: | - )){1,4}\.?(?: Handle with `[\w.]+`\.?)?", re.ASCII)
 """What LiteLLM puts around somebody else's error."""

@@ -187,6 +187,9 @@ class TextCondition:
             found = pattern.search(text)
             if found is not None and self._is_echo(found, subject):
                 found = self._own_words(pattern, text, subject)
+            if found is not None and self.name in ECHOABLE and (own := subject.without_echoes(text)) is not None:
+                # A match may also begin in the upstream's words and end in the client's.
+                found = pattern.search(own)
             if found is not None:
                 return _groups(found)
         return None

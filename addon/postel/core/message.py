@@ -2,7 +2,7 @@
 
 Owns what a message looks like when it leaves: one line, no prefix that only names a class or a status, no markup, no
 JSON, no trace, no secret, none of the client's own prompt. Which words they were is `body`'s matter, what they mean is
-the rules'. Called by `normalise` and `template`. Never raises; cleaning twice changes nothing more.
+the rules'. Called by `normalise`, `rules`, `carry` and `addition`. Never raises; cleaning twice changes nothing more.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ def _ends(words: str) -> str:
 
 
 def _round(text: str, redactor: Redactor, echo: Echo | None, limit: int) -> str:
-    text = _without_json(text)
+    text = _without_json(text, echo)
     text = redactor.redact(_CONTROLS.sub(" ", _ANSI.sub("", text)))
     text = " ".join(jsontext.writable(text).split())
     text = text[: 3 * limit]  # as much as prefixes and echoes may take away
     if echo:
         text = _without_echo(text, echo)
     text = _trimmed(_bare(text))
-    return _shortened(text, limit)
+    return shortened(text, limit)
 
 
 # ECMA-48: colours and cursors (CSI), window titles (OSC). Their letters are no words.
@@ -78,11 +78,11 @@ _PAIRS = re.compile(r"[{\[(][\s{\[(]{0,20}[\"'][^\"'\n]{0,80}[\"']\s{0,9}:")
 _OBJECTS = 4
 
 
-def _without_json(text: str) -> str:
+def _without_json(text: str, echo: Echo | None) -> str:
     """The error inside, where there is one; else the text with `(...)` for each object in it."""
     if not any(bracket in text for bracket in "{["):
         return text
-    found = errorobject.unwrap(text)
+    found = errorobject.unwrap(text, echo.has if echo else None)
     if found.error is not None and found.message:
         text = found.message
     for _ in range(_OBJECTS):
@@ -178,7 +178,8 @@ def _surplus(text: str, opening: str, closing: str) -> int:
     return len(text) - 1
 
 
-def _shortened(text: str, limit: int) -> str:
+def shortened(text: str, limit: int) -> str:
+    """The text in at most `limit` characters, cut between two words where that leaves more than half of it."""
     if len(text) <= limit:
         return text
     room = max(limit - len("..."), 1)

@@ -22,6 +22,10 @@ Captures = Mapping[str, str]
 NO_CAPTURES: Captures = MappingProxyType({})
 
 
+ECHOES_WITHIN = 4096
+"""Characters of a text in which echoes are cut out: each 20 of them cost a search of up to 1 MiB."""
+
+
 class Question(Protocol):
     """What can be asked of a subject. Equal labels mean equal questions."""
 
@@ -35,7 +39,7 @@ class Question(Protocol):
 class Subject:
     """Evidence under judgement, and what was read from it so far. Everything is read once, when first asked for."""
 
-    __slots__ = ("_body", "_echo", "_found", "_held", "_reading", "evidence")
+    __slots__ = ("_body", "_echo", "_found", "_held", "_own", "_reading", "evidence")
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
@@ -44,6 +48,7 @@ class Subject:
         self._body: str | None = None
         self._echo: Echo | None = None
         self._found: dict[str, object] = {}
+        self._own: dict[str, str | None] = {}
 
     @property
     def reading(self) -> Reading:
@@ -52,10 +57,10 @@ class Subject:
             evidence = self.evidence
             match evidence.phase:
                 case Phase.RESPONSE:
-                    self._reading = read(evidence.body, evidence.headers, evidence.reason)
+                    self._reading = read(evidence.body, evidence.headers, evidence.reason, self.is_echo)
                 case Phase.EVENT:
                     # Not the head's headers: what they tell is about the answer, not about this event.
-                    self._reading = read(evidence.body, Headers())
+                    self._reading = read(evidence.body, Headers(), is_own=self.is_echo)
                 case Phase.END | Phase.TRANSPORT:
                     self._reading = read(b"", Headers())
         return self._reading
@@ -83,9 +88,28 @@ class Subject:
 
     def is_echo(self, text: str) -> bool:
         """Whether the client's own request contains this text."""
+        return self._echoes().has(text)
+
+    def without_echoes(self, text: str) -> str | None:
+        """The text with an ellipsis for each long part that the client wrote itself; None if there is no such part.
+
+        What begins the text stays: an agent may well tell a model the very error that it got before. Of long texts only
+        the beginning is looked at.
+        """
+        if text not in self._own:
+            words = " ".join(text[:ECHOES_WITHIN].split())
+            spans = [span for span in self._echoes().spans(words) if span[0] > 0]
+            at, own = 0, ""
+            for start, end in spans:
+                own += f"{words[at:start]}…"
+                at = end
+            self._own[text] = f"{own}{words[at:]}{text[ECHOES_WITHIN:]}" if spans else None
+        return self._own[text]
+
+    def _echoes(self) -> Echo:
         if self._echo is None:
             self._echo = echoes(self.evidence.request)
-        return self._echo.has(text)
+        return self._echo
 
 
 _R, _V, _E, _T = Phase.RESPONSE, Phase.EVENT, Phase.END, Phase.TRANSPORT

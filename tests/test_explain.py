@@ -1,8 +1,10 @@
 import gzip
+from functools import cache
 
 import pytest
 
 from postel.core.evidence import BODY_LIMIT, End, Phase, Request
+from postel.core.normalise import Normaliser
 from postel.explain import CaptureError, capture, explain
 from postel.run import normaliser
 from postel.settings import load
@@ -74,9 +76,13 @@ def test_a_head_without_a_status_is_refused(raw: bytes) -> None:
         capture(raw, Request())
 
 
+@cache
+def judge() -> Normaliser:
+    return normaliser(load({"upstream": "http://localhost:1"}, {}))[0]
+
+
 def lines(raw: bytes) -> list[str]:
-    judge = normaliser(load({"upstream": "http://localhost:1"}, {}))[0]
-    return list(explain(judge, capture(raw, Request()), now=0.0))
+    return list(explain(judge(), capture(raw, Request()), now=0.0))
 
 
 def test_an_explanation_says_what_was_read_what_was_asked_and_what_is_told() -> None:
@@ -116,8 +122,7 @@ def test_rules_that_came_near_are_shown_with_the_reason_why_not_and_the_others_a
 
 
 def test_all_rules_that_were_asked_are_shown_on_demand() -> None:
-    judge = normaliser(load({"upstream": "http://localhost:1"}, {}))[0]
-    told = list(explain(judge, capture(CURL + BODY, Request()), now=0.0, everything=True))
+    told = list(explain(judge(), capture(CURL + BODY, Request()), now=0.0, everything=True))
 
     assert len(asked(told)) > len(asked(lines(CURL + BODY)))
     assert not any("nothing in common" in line for line in told)
@@ -142,8 +147,7 @@ STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 
 
 def told_of(body: bytes, end: End = End.CLOSED) -> list[str]:
-    made = normaliser(load({"upstream": "http://localhost:1"}, {}))[0]
-    return list(explain(made, capture(STREAM + body, Request()), now=0, end=end))
+    return list(explain(judge(), capture(STREAM + body, Request()), now=0, end=end))
 
 
 def test_a_captured_stream_goes_through_the_guard() -> None:

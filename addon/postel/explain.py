@@ -104,13 +104,18 @@ def _nearness(rule: Rule, subject: Subject) -> int:
     return max((len(_evident(alternative, subject)) for alternative in rule.alternatives), default=0)
 
 
+_COMMON = ("content_type", "path", "method")
+"""What half of all answers have in common."""
+
+
 def _evident(alternative: Alternative, subject: Subject) -> list[Condition]:
     if alternative.phase is not subject.evidence.phase:
         return []
     return [
         condition
         for condition in alternative.conditions
-        if subject.ask(condition) is not None
+        if condition.name not in _COMMON
+        and subject.ask(condition) is not None
         and (isinstance(condition, TextCondition) or condition.test.match(None) is None)
     ]
 

@@ -20,6 +20,25 @@ SHAPES: list[tuple[str, Json, tuple[str | None, Scalar | None, Scalar | None, st
     ),
     ("vLLM streams before 0.10.1", {"error": {"object": "error", "message": "m", "code": 400}}, ("m", None, 400, None)),
     ("FastChat", {"object": "error", "message": "m", "code": 50002}, ("m", None, 50002, None)),
+    ("FastChat with nothing to say", {"object": "error", "message": "", "code": 50001}, (None, None, 50001, None)),
+    (
+        "Databricks external models",
+        {
+            "error_code": "BAD_REQUEST",
+            "message": 'It failed: {"external_model_provider":"openai","external_model_error":'
+            '{"error":{"message":"m m","type":"t","param":null,"code":"c"}}}',
+        },
+        ("m m", "t", "c", None),
+    ),
+    (
+        "Ray LLM with an exception that says nothing",
+        {
+            "error": {
+                "message": "Message: m m (Request ID: r1), Internal exception: C (Request ID: r1), original exception: "
+            }
+        },
+        ("m m", None, None, None),
+    ),
     ("FastChat streams", {"text": "m", "error_code": 50002}, ("m", None, 50002, None)),
     (
         "FastChat 401",

@@ -48,10 +48,10 @@ def _index(packs: Sequence[CompiledPack], loaded: Loaded, cases: dict[str | None
     lines = [
         "# The rule catalogue",
         "",
-        f"{total} rules in {len(packs)} packs, proved by {sum(cases.values())} cases. `postel rules WORD...` searches"
-        " them in a terminal;",
-        "[rules/README.md](../../rules/README.md) says how they are asked, [docs/rules.md](../rules.md) how they are"
-        " written.",
+        f"{total} rules in {len(packs)} packs, proved by {sum(cases.values())} cases.",
+        "`postel rules WORD...` searches them in a terminal;",
+        "[rules/README.md](../../rules/README.md) says how they are asked,",
+        "[docs/rules.md](../rules.md) how they are written.",
         "",
         "These pages are made from the rule files: `python tests/docs/rule_pages.py`.",
     ]

@@ -80,7 +80,7 @@ _KNOWN_WORDS = (
 _EVENT_WORDS = ("data", "content")
 """What holds the words only where the object calls itself an error: `{"event":"error","data":"..."}`."""
 
-_CAUSES = ("originalmessage", "originalerror", "upstreamerror", "raw")
+_CAUSES = ("originalmessage", "originalerror", "upstreamerror", "externalmodelerror", "raw")
 """What holds the error of someone further in."""
 
 
@@ -106,7 +106,7 @@ def _object(value: dict[str, Json], left: _Left, *, known: bool) -> Found | None
     cause = _cause(folded, left)
     spoken = _spoken(folded, left, known=True)
     if not spoken and not cause:
-        return own if known else None
+        return own if known or _is_named_error(folded) else None
     return _innermost(cause, spoken).over(own)
 
 
@@ -124,7 +124,7 @@ _NUMBERS = ("errorcode", "code", "status", "statuscode", "error")
 def _is_error(folded: Folded) -> bool:
     """Whether an object without `error` is one: `message` and its like, a problem (RFC 9457), FastChat's `text`."""
     has = folded.keys()
-    if any(folded.get(key) for key in (*_WORDS, "originalmessage")):
+    if any(folded.get(key) for key in (*_WORDS, "originalmessage", "externalmodelerror")):
         return True
     if "title" in has and has & {"status", "detail", "description", "type"}:
         return True
@@ -291,13 +291,19 @@ def _list(value: list[Json] | dict[str, Json], left: _Left) -> Found | None:
 
 # --- text -------------------------------------------------------------------------------------------------------------
 
-_RAY = "original exception: "  # Ray Serve LLM: "Message: .., Internal exception: .., original exception: .."
+# Ray Serve LLM: "Message: .., Internal exception: .., original exception: ..", of which the last may say nothing.
+_RAY = "original exception: "
+_RAY_SILENT = re.compile(
+    r"Message: (.{1,4000}?)(?: \(Request ID: [^()]{1,80}\))?, Internal exception: .*original exception:$", re.DOTALL
+)
 
 
 def _unwrap(text: str, left: _Left) -> Found:
     text = text.strip()
     if _RAY in text:
         text = text.rpartition(_RAY)[2].strip() or text
+    elif told := _RAY_SILENT.match(text):
+        text = told[1]
     whole = Found(text or None)
     if left.cost < _TEXT or not text:
         return whole
@@ -338,7 +344,7 @@ def _is_plainly_an_error(value: Json, before: str) -> bool:
     if not isinstance(value, dict):
         return False
     keys = fold(value).keys()
-    if keys & {"error", "errors"} or {"loc", "msg"} <= keys:
+    if keys & {"error", "errors", "externalmodelerror"} or {"loc", "msg"} <= keys:
         return True
     if not keys & {"message", "detail", "msg"}:
         return False

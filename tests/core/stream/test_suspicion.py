@@ -41,6 +41,8 @@ def choice(finish: str | None = None, **delta: object) -> dict[str, Any]:
         ({"code": "429", "message": "x"}, None),
         ({"fault": {"faultstring": "x", "detail": {}}}, None),
         ({"internalServerException": {"message": "x"}}, None),
+        ({"InternalStreamFailure": {"message": "x"}}, None),
+        ({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 8}}, None),
     ],
 )
 def test_an_error_in_any_shape_is_worth_asking_about(event: dict[str, Any], name: str | None) -> None:
@@ -54,6 +56,8 @@ def test_an_error_in_any_shape_is_worth_asking_about(event: dict[str, Any], name
         ({"choices": [choice(content="error: CUDA out of memory")], "error": None}, None),
         ({"choices": [choice(content="a")], "error": {}, "message": "", "code": 0}, None),
         ({"text": "a", "error_code": 0}, None),
+        ({"candidates": [{"content": {}}], "promptFeedback": {"blockReason": "OTHER"}}, None),
+        ({"candidates": [{"content": {}}], "promptFeedback": {"safetyRatings": []}}, None),
         ({"reply": "a", "base_resp": {"status_code": 0, "status_msg": ""}}, None),
         (
             {"type": "response.code_interpreter_call_code.done", "code": "raise"},

@@ -32,7 +32,7 @@ _MARKS = (
     "err",
     "exception",
 )
-_WRAPPERS = ("Exception", "StreamError")
+_WRAPPERS = ("Exception", "StreamError", "StreamFailure")
 _FAILURE = re.compile(
     r"error|exception|fail|denied|invalid|limit|exceed|exhaust|unavail|overload|time_?d?_?out|not_?found|unauth|forbidden"
     r"|quota|throttl|abort|refus|reject|missing|busy|inspection|unsupported|insufficient|internal|expired|arrearage",
@@ -87,6 +87,9 @@ def _is_marked(event: Document) -> bool:
             return True
     status = event.get("base_resp")  # MiniMax
     if isinstance(status, dict) and status.get("status_code"):
+        return True
+    feedback = event.get("promptFeedback")  # Gemini: a prompt that is refused has no candidates
+    if isinstance(feedback, dict) and feedback.get("blockReason") and not event.get("candidates"):
         return True
     delta, response = event.get("delta"), event.get("Response")  # Cohere, Tencent
     if isinstance(delta, dict) and delta.get("error"):

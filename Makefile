@@ -51,7 +51,7 @@ wire: venv ## real sockets on loopback
 	$(call pytest,tests/wire)
 
 .PHONY: clients
-clients: venv ## real OpenAI SDKs, in environments of their own
+clients: venv ## real SDKs, in environments of their own
 	tools/clients
 	$(call pytest,tests/clients)
 

@@ -48,7 +48,7 @@ def needs_program() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def needs_client() -> Callable[[str], Path]:
-    """Call it with `openai-1`, `openai-2`, `openai-3` (virtual environments) or `node` (with node_modules)."""
+    """Call it with `openai-1`, `openai-2`, `openai-3`, `anthropic` (virtual environments) or `node` (node_modules)."""
 
     def folder(name: str) -> Path:
         client = ROOT / ".cache/clients" / name

@@ -56,6 +56,28 @@ def test_a_dialect_that_is_not_there_is_told_with_the_known_ones(name: str) -> N
         normaliser(settings(dialect=name))
 
 
+def test_each_route_has_its_dialect_by_name_or_by_file(tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    path.write_text(DIALECT, "utf-8")
+    routes = [{"path": "/v1/messages", "dialect": "anthropic"}, {"path": "/acme/*", "dialect": str(path)}]
+
+    made, _ = normaliser(settings(routes=routes, keep="detail"))
+
+    assert ("openai", "anthropic", "acme") == (
+        made.dialect.name,
+        made.speaking("anthropic", ()).dialect.name,
+        made.speaking(str(path), ()).dialect.name,
+    )
+    assert ("detail",) == made.policy.keep
+
+
+def test_a_routes_dialect_that_is_not_there_is_told_with_the_route() -> None:
+    routes = [{"path": "/a"}, {"path": "/b", "dialect": "klingon"}]
+
+    with pytest.raises(SettingsError, match=r"^routes\.1\.dialect: there is no dialect `klingon`"):
+        normaliser(settings(routes=routes))
+
+
 def test_a_broken_rule_file_stops_the_start_or_is_left_out_and_named(tmp_path: Path) -> None:
     path = tmp_path / "acme.yaml"
     path.write_text(PACK.replace("overloaded", "overloded"), "utf-8")

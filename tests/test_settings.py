@@ -290,6 +290,7 @@ def test_what_a_deployment_says_a_route_may_take_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PerRoute.model_fields)
 def test_each_setting_of_a_path_is_one_of_the_deployment_too(tmp_path: Path, name: str) -> None:
     values = {"strict": "true", "done": "after-error", "repairs": "[bom]", "hold_bytes": "1k", "hold_body": "1k"}
+    values |= {"dialect": "anthropic", "keep": "[detail]"}
     text = f"{name}: {values.get(name, '7s')}"
     file = config(tmp_path, f"{text}\n")
     whole = load(UPSTREAM, {}, file).for_route()
@@ -308,12 +309,46 @@ def test_a_wrong_value_of_the_deployment_is_told_once_and_not_for_each_route(tmp
     )
 
 
+def test_a_route_may_speak_another_dialect_and_carry_other_keys(tmp_path: Path) -> None:
+    file = config(
+        tmp_path,
+        "dialect: siati\nkeep: [detail, object]\nroutes:\n"
+        "- {path: /v1/messages, dialect: anthropic, keep: none}\n"
+        "- {path: /mine, dialect: ./mine.yaml}\n",
+    )
+
+    got = load(UPSTREAM, {}, file)
+
+    assert [("siati", ("detail", "object")), ("anthropic", ()), ("./mine.yaml", ("detail", "object"))] == [
+        (terms.dialect, terms.keep) for terms in (got.for_route(), *map(got.for_route, got.routes))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [("detail,object", ("detail", "object")), ("none", ()), ([], ()), (["detail"], ("detail",))],
+)
+def test_old_keys_are_a_list_or_a_text_with_commas(given: object, keys: tuple[str, ...]) -> None:
+    assert keys == load({**UPSTREAM, "keep": given}, {}).keep
+    assert () == load(UPSTREAM, {}).keep
+
+
+def test_the_error_itself_is_no_old_key(tmp_path: Path) -> None:
+    file = config(tmp_path, "routes: [{path: /x, keep: [detail, error]}]\n")
+    words = "has `error`, which is always the rewritten one; name the old keys beside it"
+
+    assert [f"--keep: {words}"] == refused({**UPSTREAM, "keep": "error"})
+    assert [f"{file}:1:27: routes.0.keep: {words}"] == refused(UPSTREAM, {}, file)
+
+
 # --- streams ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_counts_for_a_path_are_the_defaults_of_the_design() -> None:
     assert (
         Terms(
+            dialect="openai",
+            keep=(),
             connect_timeout=5,
             first_byte_timeout=590,
             idle_timeout=120,

@@ -61,7 +61,7 @@ def check_cut(stream: Stream, cut: int, how: End, size: int | None, policy: Stre
         if error is None:
             return
         assert expected.events == made.guard.delivered
-    assert OUTCOMES[how] == (made.reply.status, made.reply.error["code"])
+    assert OUTCOMES[how] == (made.reply.status, made.reply.streamed["code"])
 
 
 def check_error(stream: Stream, tail: bytes, count: int) -> None:

@@ -12,43 +12,60 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from postel.core.dialect import Dialect
 from postel.core.normalise import Normaliser
 from postel.core.redact import Redactor
 from postel.core.render import Policy
 from postel.proxy.addon import Postel
 from postel.proxy.master import SlimMaster
-from postel.rulefile.load import load_rules
+from postel.rulefile.load import Loaded, load_rules
 from postel.settings import Settings, SettingsError
 
 
 def normaliser(settings: Settings) -> tuple[Normaliser, list[str]]:
-    """Rules and dialect as the settings name them, and what was left out of them, a line each.
+    """Rules and dialects as the settings name them, and what was left out of them, a line each.
 
     Raises RuleFileError if a file is broken (under `rules_invalid: skip` only if it is a built-in one), SettingsError
     for a dialect that is not there or a `redact` that is no expression.
     """
-    paths = [Path(path) for path in settings.rules]
-    dialect = settings.dialect
-    if dialect.endswith((".yaml", ".yml")):
-        paths.append(Path(dialect))
-        dialect = Path(dialect).stem
-    loaded = load_rules(paths, packs=settings.packs, skip_invalid=settings.rules_invalid == "skip")
-    if dialect not in loaded.dialects:
-        known = ", ".join(sorted(loaded.dialects))
-        raise SettingsError(
-            f"--dialect: there is no dialect `{dialect}`; known are {known} (a file is named after its own)"
-        )
+    spoken = dict.fromkeys((settings.dialect, *(route.dialect for route in settings.routes)))
+    files = [Path(dialect) for dialect in spoken if _is_file(dialect)]
+    loaded = load_rules(
+        [*map(Path, settings.rules), *files],
+        packs=settings.packs,
+        skip_invalid=settings.rules_invalid == "skip",
+        lean=True,
+    )
+    dialects = {dialect: _dialect(dialect, loaded, settings) for dialect in spoken}
     try:
         redactor = Redactor(settings.redact)
     except ValueError as error:
         raise SettingsError(f"--redact: is no RE2 expression: {error}") from None
     made = Normaliser(
         rules=loaded.rules,
-        dialect=loaded.dialects[dialect],
+        dialect=dialects[settings.dialect],
         redactor=redactor,
-        policy=Policy(provenance=settings.provenance, keep_headers=settings.keep_lower()),
+        policy=Policy(provenance=settings.provenance, keep_headers=settings.keep_lower(), keep=settings.keep),
+        dialects=dialects,
     )
     return made, [str(problem) for problem in loaded.problems]
+
+
+def _is_file(dialect: str) -> bool:
+    return dialect.endswith((".yaml", ".yml"))
+
+
+def _dialect(said: str, loaded: Loaded, settings: Settings) -> Dialect:
+    """The dialect that a setting names, by name or by the file that is named after it."""
+    name = Path(said).stem if _is_file(said) else said
+    if name not in loaded.dialects:
+        where = (f"routes.{at}.dialect" for at, route in enumerate(settings.routes) if route.dialect == said)
+        source = "--dialect" if settings.dialect == said else next(where)
+        known = ", ".join(sorted(loaded.dialects))
+        raise SettingsError(
+            f"{source}: there is no dialect `{name}`; known are {known} (a file is named after its own)"
+        )
+    return loaded.dialects[name]
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ from tests.clients.behind_nginx import BEHIND_NGINX
 from tests.clients.breakdowns import BEFORE_A_STREAM, DEAD_SOCKETS, THE_SERVERS_FAULT
 from tests.clients.broken_streams import BROKEN_STREAMS
 from tests.clients.case import Broken, Case, Failure, Healthy, Where, said
+from tests.clients.claude import CLAUDES
 from tests.clients.healthy import HEALTHY, MODEL_LIST, RECOVERIES
 from tests.clients.refusals import LIMITS, THE_CLIENTS_FAULT
 from tests.clients.stage import Call
@@ -34,7 +35,7 @@ WARM_UP = "warm-up"
 def plays() -> dict[str, Sequence[Sequence[Step]]]:
     """For each case the steps of the engine, an attempt at a time; the last ones are played again."""
     played: dict[str, Sequence[Sequence[Step]]] = {WARM_UP: [[answer("200 OK", said(MODEL_LIST))]]}
-    for case in CASES:
+    for case in (*CASES, *CLAUDES):
         assert case.name not in played, f"{case.name} twice"
         first = [case.first] if isinstance(case, Healthy) and case.first else []
         played[case.name] = [*first, case.plays]

@@ -27,13 +27,20 @@ from typing import Any
 from postel.misbehave import Engine, Received, Script, Step
 from tests.clients.calls import Operation
 from tests.clients.case import Where
+from tests.clients.claude import PREFIX
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 TIMEOUT = 15.0
 """Seconds after which a client gives up on a call: never in a passing test."""
 
-IMPATIENT = {"routes": [{"path": "/impatient/*", "first_byte_timeout": 1}, {"path": "/stalling/*", "idle_timeout": 1}]}
+SETTINGS = {
+    "routes": [
+        {"path": "/impatient/*", "first_byte_timeout": 1},
+        {"path": "/stalling/*", "idle_timeout": 1},
+        {"path": f"{PREFIX}/*", "dialect": "anthropic"},
+    ]
+}
 """Postel's settings. Elsewhere it keeps its patience, so that a busy machine is not a slow upstream."""
 
 
@@ -188,7 +195,7 @@ def postel(upstream_port: int, folder: Path) -> Iterator[str]:
     """`postel run` with the interpreter under test and the library as shipped; gives its URL."""
     folder.mkdir()
     config, log = folder / "postel.yaml", folder / "log"
-    config.write_text(json.dumps(IMPATIENT))
+    config.write_text(json.dumps(SETTINGS))
     upstream = f"http://127.0.0.1:{upstream_port}"
     flags = ["--upstream", upstream, "--listen", "127.0.0.1:0", "--config", str(config)]
     with running([sys.executable, "-m", "postel", "run", *flags], log, PYTHONPATH=str(ROOT / "addon")) as process:

@@ -1,8 +1,13 @@
+from functools import cache
+
 import pytest
 
-from postel.core.dialect import Dialect
+from postel.core import regex
+from postel.core.addition import Addition
+from postel.core.dialect import Dialect, Terms
 from postel.core.fault import BASE, FaultRow, Faults
-from postel.rulefile.load import load_rules
+from postel.rulefile.load import Loaded, load_rules
+from tests.contracts import CONTRACTS, GATEWAY_CODES, ROUTER_CODES, Row
 
 FAULTS = Faults(
     {
@@ -114,3 +119,140 @@ def test_kept_codes_pass_on_their_fault_and_on_what_is_finer() -> None:
 def test_an_unknown_fault_is_an_error_and_no_guess() -> None:
     with pytest.raises(KeyError):
         Dialect("bare").terms("made_up", FAULTS)
+
+
+def test_a_type_of_its_own_inside_streams_is_for_what_is_not_the_clients_fault() -> None:
+    dialect = Dialect("acme", stream_type="engine_error")
+
+    told = {fault: dialect.terms(fault, FAULTS).stream_type for fault in FAULTS}
+    assert {fault for fault in FAULTS if dialect.terms(fault, FAULTS).blame != "client"} == {
+        fault for fault, type in told.items() if type == "engine_error"
+    }
+    assert ("server_error", "engine_error") == (
+        dialect.terms("timeout", FAULTS).type,
+        dialect.terms("timeout", FAULTS).stream_type,
+    )
+    assert (
+        "insufficient_quota"
+        == Dialect("x", {"gpu_quota": FaultRow(type="insufficient_quota")}).terms("gpu_quota", FAULTS).stream_type
+    )
+
+
+def test_what_a_message_must_not_lack_is_that_of_the_nearest_fault_which_says_anything() -> None:
+    far, near = (Addition((regex.compile(text),), text) for text in ("far", "near"))
+    dialect = Dialect("acme", says={"quota_exhausted": (far,), "gpu_quota": (near,)})
+    silenced = Dialect("acme", says={"quota_exhausted": (far,), "team_gpu_quota": ()})
+
+    assert (far,) == dialect.terms("quota_exhausted", FAULTS).additions
+    assert (near,) == dialect.terms("team_gpu_quota", FAULTS).additions
+    assert () == silenced.terms("team_gpu_quota", FAULTS).additions == dialect.terms("internal", FAULTS).additions
+
+
+# The dialects as shipped, against the documents ----------------------------------------------------------------------
+
+
+@cache
+def loaded() -> Loaded:
+    return load_rules()
+
+
+def terms(dialect: str, fault: str) -> Terms:
+    return loaded().dialects[dialect].terms(fault, loaded().rules.faults)
+
+
+ROWS = [(dialect, row, fault) for dialect, rows in CONTRACTS.items() for row in rows for fault in row.faults]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "row", "fault"), ROWS, ids=lambda value: str(value.status) if isinstance(value, Row) else value
+)
+def test_a_dialect_keeps_every_row_of_its_document(dialect: str, row: Row, fault: str) -> None:
+    told = terms(dialect, fault)
+
+    assert row.status == told.status
+    assert row.type in (None, told.type)
+    assert row.code in (None, told.code)
+    assert row.retried in (None, told.retryable)
+
+
+@pytest.mark.parametrize("dialect", [name for name in CONTRACTS if name != "anthropic"])
+def test_where_the_document_is_silent_a_fault_keeps_the_status_and_the_retry_of_http(dialect: str) -> None:
+    named = {fault for row in CONTRACTS[dialect] for fault in row.faults}
+    silent = [fault for fault in BASE if fault not in named]
+    if dialect == "budget-gateway":  # "Retry 429 and 5xx. Don't retry other 4xx codes": this says something of each
+        silent = [fault for fault in silent if terms(dialect, fault).retryable == terms("openai", fault).retryable]
+
+    assert {fault: (terms("openai", fault).status, terms("openai", fault).retryable) for fault in silent} == {
+        fault: (terms(dialect, fault).status, terms(dialect, fault).retryable) for fault in silent
+    }
+
+
+def test_the_gateway_with_budgets_has_429_and_5xx_retried_and_nothing_else() -> None:
+    faults = [fault for fault in BASE if fault != "client_closed"]
+
+    assert {fault: terms("budget-gateway", fault).retryable for fault in faults} == {
+        fault: (status := terms("budget-gateway", fault).status) == 429 or status >= 500 for fault in faults
+    }
+
+
+def test_of_the_statuses_that_cai_names_each_is_retried_or_not_as_it_says() -> None:
+    safe, useless = {408, 429, 500, 502, 503, 504}, {400, 401, 402, 403, 404}
+    told = [terms("cai", fault) for fault in BASE if fault != "client_closed"]
+
+    assert safe <= {each.status for each in told if each.retryable}
+    assert useless <= {each.status for each in told if not each.retryable}
+    assert set() == {each.status for each in told if not each.retryable} & safe
+    assert set() == {each.status for each in told if each.retryable} & useless
+
+
+@pytest.mark.parametrize(("dialect", "codes"), [("siati-router", ROUTER_CODES), ("budget-gateway", GATEWAY_CODES)])
+def test_every_code_of_a_document_is_said_of_some_fault(dialect: str, codes: list[str]) -> None:
+    assert set(codes) <= {terms(dialect, fault).code for fault in loaded().rules.faults}
+
+
+@pytest.mark.parametrize("fault", ["malformed_request", "invalid_parameter"])
+def test_the_router_has_one_code_for_bad_requests_whatever_the_upstream_called_them(fault: str) -> None:
+    faults = loaded().rules.faults
+    assert "bad_request" == loaded().dialects["siati-router"].terms(fault, faults, "unknown_parameter").code
+    assert (
+        "unknown_parameter" == loaded().dialects["siati"].terms("invalid_parameter", faults, "unknown_parameter").code
+    )
+
+
+@pytest.mark.parametrize("name", ["siati", "siati-router", "budget-gateway", "cai"])
+def test_the_keys_are_in_the_order_of_the_document_and_param_is_there_as_well(name: str) -> None:
+    documented = ("type", "code", "message") if name == "siati" else ("message", "type", "code")
+
+    assert (*documented, "param", "details") == loaded().dialects[name].keys
+
+
+@pytest.mark.parametrize(
+    ("fault", "parent"),
+    [
+        ("daily_quota_exhausted", "quota_exhausted"),
+        ("unknown_tier", "invalid_parameter"),
+        ("tier_not_allowed", "permission_denied"),
+        ("account_disabled", "permission_denied"),
+        ("kb_not_found", "endpoint_not_found"),
+    ],
+)
+def test_a_platforms_own_fault_is_its_parent_to_openais_clients(fault: str, parent: str) -> None:
+    assert terms("openai", parent) == terms("openai", fault)
+
+
+def test_every_error_inside_a_stream_of_the_gateway_with_budgets_is_the_engines() -> None:
+    assert "engine_error" == terms("budget-gateway", "timeout").stream_type
+    assert "engine_error" == terms("budget-gateway", "upstream_unreachable").stream_type
+    assert "rate_limit_error" == terms("budget-gateway", "rate_limited").stream_type
+
+
+def test_anthropics_types_are_the_only_ones_in_its_dialect() -> None:
+    words = {row.type for row in CONTRACTS["anthropic"]}
+
+    assert words == {terms("anthropic", fault).type for fault in BASE}
+
+
+def test_each_dialect_that_is_no_openais_shape_says_so() -> None:
+    shapes = {name: dialect.envelope for name, dialect in loaded().dialects.items() if dialect.envelope != "openai"}
+
+    assert {"anthropic": "anthropic", "problem": "problem"} == shapes

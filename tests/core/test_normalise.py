@@ -18,6 +18,8 @@ from postel.core.fault import BASE
 from postel.core.normalise import Normaliser
 from postel.core.redact import Redactor
 from postel.core.render import Policy, Reply
+from postel.core.rules import Verdict
+from postel.core.subject import Subject
 from postel.rulefile.load import load_rules
 
 MANY = settings(max_examples=max(1000, settings().max_examples), derandomize=settings().max_examples < 1000)
@@ -141,6 +143,143 @@ def test_the_upstreams_own_words_reach_the_client_without_what_is_nobodys_busine
     assert "no free slot" in reply.message
     assert "blue-42" not in reply.message
     assert "10.1.2.3" not in reply.message
+
+
+# An overflow, for clients that look into the words -------------------------------------------------------------------
+
+OWN = "This model's maximum context length is smaller than this input."
+VLLM = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens. Please reduce it."
+GROQ = "Please reduce the length of the messages or completion."
+LLAMA = "request (5000 tokens) exceeds the available context size (4096 tokens), try increasing it"
+
+
+def overflow(message: str | None, phase: Phase = Phase.RESPONSE, dialect: str = "openai") -> Reply:
+    body = {"error": {"message": message, "type": "invalid_request_error", "code": "context_length_exceeded"}}
+    raw = json.dumps(body).encode()
+    evidence = answered(400, raw) if phase is Phase.RESPONSE else Evidence(phase, body=b"data: " + raw)
+    reply = told(evidence, dialect=dialect)
+    assert reply
+    assert "context_length_exceeded" == reply.fault
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "streamed"),
+    [
+        (VLLM, f"{VLLM} (context_length_exceeded)", f"{VLLM} The input exceeds the context window."),
+        (
+            "Too long",
+            f"Too long. {OWN} (context_length_exceeded)",
+            f"Too long. {OWN} The input exceeds the context window.",
+        ),
+        (
+            GROQ,
+            f"{GROQ} {OWN} (context_length_exceeded)",
+            f"{GROQ} {OWN} The input exceeds the context window.",
+        ),
+        (
+            LLAMA,
+            f"{LLAMA}. {OWN} (context_length_exceeded)",
+            f"{LLAMA}. {OWN} The input exceeds the context window.",
+        ),
+        (None, f"{OWN} (context_length_exceeded)", f"{OWN} The input exceeds the context window."),
+        (
+            "Your input exceeds the context window of this model.",
+            f"Your input exceeds the context window of this model. {OWN} (context_length_exceeded)",
+            f"Your input exceeds the context window of this model. {OWN}",
+        ),
+        (f"{VLLM} [context_length_exceeded]", f"{VLLM} [context_length_exceeded]", None),
+    ],
+)
+def test_an_overflow_is_told_in_the_words_that_clients_look_for(said: str, answer: str, streamed: str | None) -> None:
+    reply = overflow(said)
+    assert answer == reply.message == error_of(reply)["message"]
+    if streamed:
+        assert streamed == reply.streamed["message"] == overflow(said, Phase.EVENT).streamed["message"]
+
+
+@pytest.mark.parametrize("said", [None, VLLM, GROQ, LLAMA, "x" * 600, "long words " * 60, VLLM + " and more" * 60])
+@pytest.mark.parametrize(
+    "dialect", ["openai", "siati", "siati-router", "budget-gateway", "cai", "anthropic", "problem"]
+)
+def test_an_overflow_that_was_told_is_told_the_same_again(said: str | None, dialect: str) -> None:
+    once = overflow(said, dialect=dialect)
+    headers = Headers.of(once.headers)
+    again = told(Evidence(Phase.RESPONSE, status=once.status, headers=headers, body=once.body), dialect=dialect)
+
+    assert again
+    assert once.body == again.body
+    assert len(once.message) <= 500
+
+
+def test_claudes_clients_are_told_in_claudes_words() -> None:
+    assert "The prompt is too long for this model." == overflow(None, dialect="anthropic").message
+    assert f"{VLLM} The prompt is too long." == overflow(VLLM, dialect="anthropic").message
+
+
+# Dialects -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_dialect_says_of_a_fault_it_hears_when_it_is_said_to_it() -> None:
+    """Postel behind Postel, whatever both speak: the codes and types of each dialect are known to the rules."""
+    for name in load_rules().dialects:
+        judge = library(name)
+        for fault in (*BASE, *judge.dialect.parents):
+            if fault == "client_closed":
+                continue
+            param = "model" if fault == "model_not_found" else None
+            verdict = Verdict(fault, "made-up", "It broke.", param)
+            once = judge.tell(Subject(answered(500)), verdict, request_id="mine-1", now=NOW, jitter=0)
+            again = told(answered(once.status, once.body, *once.headers), dialect=name)
+            assert again, (name, fault)
+            assert (once.body, meaningful(once)) == (again.body, meaningful(again)), (name, fault)
+
+
+OLD = {"object": "error", "detail": "queue is full", "error": {"message": "queue is full"}, "code": 503}
+
+
+def carrying(*names: str, dialect: str = "openai") -> Normaliser:
+    made = library(dialect)
+    return replace(made, policy=replace(made.policy, keep=names))
+
+
+def test_old_keys_are_carried_on_answers_where_they_are_asked_for() -> None:
+    reply = carrying("detail", "object").answer(answered(503, OLD), request_id="mine-1", now=NOW)
+    plain = told(answered(503, OLD))
+
+    assert reply
+    assert plain
+    document = json.loads(reply.body)
+    assert {"detail": "queue is full", "object": "error"} == {k: v for k, v in document.items() if k != "error"}
+    assert json.loads(plain.body) == {"error": document["error"]}
+
+
+def test_old_keys_are_not_carried_where_there_are_none_nor_in_other_shapes_nor_without_an_answer() -> None:
+    made = carrying("detail")
+    replies = [
+        made.answer(evidence, request_id="mine-1", now=NOW)
+        for evidence in (
+            answered(503, {"error": "queue is full"}),
+            answered(503, b"queue is full"),
+            Evidence(Phase.TRANSPORT, cause=Cause.REFUSED),
+            Evidence(Phase.EVENT, body=b'data: {"error": {"message": "x"}, "detail": "queue is full"}'),
+        )
+    ]
+    for reply in replies:
+        assert reply
+        assert ["error"] == list(json.loads(reply.body))
+    for dialect in ("anthropic", "problem"):
+        reply = carrying("detail", "object", dialect=dialect).answer(answered(503, OLD), request_id="mine-1", now=NOW)
+        assert reply
+        assert "object" not in json.loads(reply.body)
+
+
+def test_a_route_has_its_dialect_and_its_old_keys() -> None:
+    made = replace(library(), dialects={"a": library("anthropic").dialect})
+    route = made.speaking("a", ("detail",))
+
+    assert ("anthropic", ("detail",)) == (route.dialect.name, route.policy.keep)
+    assert (made.rules, made.dialects) == (route.rules, route.dialects)
 
 
 # What holds for any bytes ---------------------------------------------------------------------------------------------
@@ -311,21 +450,24 @@ def is_envelope(reply: Reply, method: str) -> None:
 
 
 @MANY
-@given(st.one_of(ANSWERS, ANSWERS, FAILURES, EVENTS, ENDS), st.floats(0, 1, exclude_max=True))
-def test_whatever_comes_is_told_as_one_valid_envelope_or_left_alone(evidence: Evidence, jitter: float) -> None:
-    for dialect in load_once():
+@given(
+    st.one_of(ANSWERS, ANSWERS, FAILURES, EVENTS, ENDS),
+    st.floats(0, 1, exclude_max=True),
+    st.deferred(lambda: st.sampled_from(tuple(load_rules().dialects))),
+)
+def test_whatever_comes_is_told_as_one_valid_envelope_or_left_alone(
+    evidence: Evidence, jitter: float, other: str
+) -> None:
+    for dialect in ("openai", other):
         reply = told(evidence, jitter=jitter, dialect=dialect)
         if reply is not None and dialect == "openai":
             is_envelope(reply, evidence.request.method)
+        if reply is not None:
+            assert b"" == reply.body or isinstance(json.loads(reply.body.decode()), dict)
         if evidence.phase is Phase.RESPONSE and evidence.status and 400 <= evidence.status:
             assert reply is not None or evidence.status in passable()
         if evidence.phase in (Phase.TRANSPORT, Phase.END):
             assert reply is not None
-
-
-@cache
-def load_once() -> tuple[str, ...]:
-    return tuple(load_rules().dialects)
 
 
 @cache

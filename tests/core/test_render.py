@@ -1,29 +1,34 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from postel.core.dialect import KEYS, Dialect, Terms
 from postel.core.evidence import Headers
 from postel.core.redact import ADDRESS, Redactor
-from postel.core.render import OBEYED_WAIT, Policy, Reply, error_body, fixed_reply, kept, render, seconds
+from postel.core.render import OBEYED_WAIT, Policy, Reply, fixed_reply, kept, render, seconds
+
+WORDS = "The model server is not available."
+UNAVAILABLE = Terms(503, "server_error", "server_error", "service_unavailable", WORDS, (), True, 10, "upstream")
+OPENAI = Dialect("openai")
+ANTHROPIC = Dialect("anthropic", keys=("type", "message"), envelope="anthropic")
+PROBLEM = Dialect("problem", envelope="problem")
 
 
 def reply(**given_here: Any) -> Reply:
     """A plain 503; whatever a test is about is given."""
     told: dict[str, Any] = {
-        "status": 503,
-        "message": "The model server is not available.",
-        "type": "server_error",
-        "code": "service_unavailable",
+        "dialect": OPENAI,
+        "terms": UNAVAILABLE,
+        "message": WORDS,
+        "streamed": WORDS,
         "param": None,
         "details": {},
-        "keys": ("message", "type", "param", "code", "details"),
+        "carried": {},
         "fault": "unavailable",
         "base": "unavailable",
         "rule": "generic-503",
-        "retryable": True,
         "wait": 10,
         "request_id": "mine-1",
         "upstream": Headers(),
@@ -32,6 +37,10 @@ def reply(**given_here: Any) -> Reply:
         "policy": Policy(),
     }
     return render(**told | given_here)
+
+
+def spelled(*keys: str) -> Dialect:
+    return Dialect("acme", keys=keys)
 
 
 def field(answer: Reply, name: str) -> list[str]:
@@ -75,11 +84,11 @@ def test_head_has_the_length_and_no_body() -> None:
 
 def test_details_are_sent_where_there_are_some_and_the_dialect_has_them() -> None:
     assert {"used": 3} == json.loads(reply(details={"used": 3}).body)["error"]["details"]
-    assert "details" not in json.loads(reply(details={"used": 3}, keys=("message", "type", "code")).body)["error"]
+    assert "details" not in json.loads(reply(details={"used": 3}, dialect=spelled("message", "type")).body)["error"]
 
 
 def test_the_dialect_gives_the_order_of_the_keys() -> None:
-    assert ["code", "message"] == list(json.loads(reply(keys=("code", "message")).body)["error"])
+    assert ["code", "message"] == list(json.loads(reply(dialect=spelled("code", "message")).body)["error"])
 
 
 @pytest.mark.parametrize(
@@ -96,7 +105,7 @@ def test_the_dialect_gives_the_order_of_the_keys() -> None:
 def test_a_client_should_retry_what_can_be_retried_within_a_minute(
     retryable: bool, wait: int | None, should: str
 ) -> None:
-    answer = reply(retryable=retryable, wait=wait)
+    answer = reply(terms=replace(UNAVAILABLE, retryable=retryable), wait=wait)
 
     assert [should] == field(answer, "x-should-retry")
     assert ([] if wait is None else [str(wait)]) == field(answer, "retry-after")
@@ -219,8 +228,78 @@ def test_the_fixed_reply_needs_no_rules() -> None:
     assert b"" == fixed_reply("mine-1", "HEAD").body
 
 
-@given(st.text(st.characters()))
-def test_any_text_is_sent_as_legal_utf_8_json(text: str) -> None:
-    error = json.loads(error_body({"message": text}).decode("utf-8"))["error"]
+def test_old_keys_stand_beside_the_error_and_behind_it() -> None:
+    answer = reply(carried={"detail": "queue is full", "object": "error"})
 
-    assert text.encode("utf-8", "replace").decode() == error["message"]
+    assert ["error", "detail", "object"] == list(json.loads(answer.body))
+    assert [str(len(answer.body))] == field(answer, "content-length")
+    assert list(KEYS[:4]) == list(json.loads(answer.body)["error"])
+
+
+def test_anthropics_clients_get_their_type_first_and_the_request_in_body_and_header() -> None:
+    answer = reply(dialect=ANTHROPIC, terms=replace(UNAVAILABLE, type="overloaded_error"))
+
+    assert (
+        b'{"type":"error","error":{"type":"overloaded_error","message":"The model server is not available."},'
+        b'"request_id":"mine-1"}'
+    ) == answer.body
+    assert ["application/json"] == field(answer, "content-type")
+    assert ["mine-1"] == field(answer, "request-id") == field(answer, "x-request-id")
+
+
+def test_an_upstreams_request_id_of_anthropics_kind_moves_aside_too() -> None:
+    theirs = Headers.of([("request-id", "req_theirs")])
+
+    answer = reply(dialect=ANTHROPIC, upstream=theirs)
+    assert (["mine-1"], ["req_theirs"]) == (field(answer, "request-id"), field(answer, "x-upstream-request-id"))
+    assert ["req_theirs"] == field(reply(upstream=theirs), "request-id")
+
+
+def test_a_problem_has_the_five_members_and_what_else_is_known() -> None:
+    answer = reply(dialect=PROBLEM, param="model", details={"used": 3})
+
+    assert ["application/problem+json"] == field(answer, "content-type")
+    assert {
+        "type": "about:blank",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": "The model server is not available.",
+        "instance": "#mine-1",
+        "param": "model",
+        "code": "service_unavailable",
+        "details": {"used": 3},
+        "request_id": "mine-1",
+        "retry_after": 10,
+    } == json.loads(answer.body)
+    assert "retry_after" not in json.loads(reply(dialect=PROBLEM, wait=None).body)
+
+
+def test_a_problem_with_a_page_of_its_own_has_a_title_of_its_own() -> None:
+    dialect = replace(PROBLEM, type_uri="https://docs.example.com/errors/{code}")
+    document = json.loads(reply(dialect=dialect, message="node 7 is down").body)
+
+    assert "https://docs.example.com/errors/service_unavailable" == document["type"]
+    assert "The model server is not available" == document["title"]
+    assert "node 7 is down" == document["detail"]
+
+
+@pytest.mark.parametrize("dialect", [ANTHROPIC, PROBLEM])
+def test_provenance_is_told_in_every_shape(dialect: Dialect) -> None:
+    answer = reply(dialect=dialect, policy=Policy(provenance=True))
+    document = json.loads(answer.body)
+    told = document.get("error", document)
+
+    assert ("unavailable", "generic-503") == (told["fault"], told["rule"])
+    assert (["unavailable"], ["generic-503"]) == (field(answer, "x-postel-fault"), field(answer, "x-postel-rule"))
+
+
+@pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC, PROBLEM])
+def test_inside_a_stream_the_error_has_openais_keys_whatever_the_shape_of_answers(dialect: Dialect) -> None:
+    terms = replace(UNAVAILABLE, stream_type="engine_error")
+
+    assert {
+        "message": "It stopped.",
+        "type": "engine_error",
+        "param": None,
+        "code": "service_unavailable",
+    } == reply(dialect=dialect, terms=terms, streamed="It stopped.").streamed

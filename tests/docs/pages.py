@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import get_args, get_origin
@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from postel.core.fault import BASE
 from postel.rulefile.load import load_rules
 from postel.settings import PerRoute, Route, Settings, env_name, flag_name
+from tests.docs import dialects
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made from the code: {} -->", "<!-- end -->"
@@ -91,9 +92,10 @@ def _choices(annotation: object) -> str:
     return f" One of {', '.join(f'`{word}`' for word in words)}." if len(words) > 1 else ""
 
 
-PAGES = {
+PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "README.md": {"faults": faults},
     "docs/settings.md": {"settings": settings, "per route": per_route, "routes": routes},
+    **dialects.pages(),
 }
 
 

@@ -18,7 +18,7 @@ from postel.core.subject import PHASES
 from postel.explain import capture
 from postel.misbehave import SCRIPTS
 from postel.rulefile.case_schema import Case, Expect, Given
-from postel.rulefile.dialect_schema import DialectFile
+from postel.rulefile.dialect_schema import DialectFile, SaysEntry
 from postel.rulefile.schema import Condition, FinerFault, PackFile, Rule, Then
 from postel.run import normaliser
 from postel.settings import Settings, flag_name, load
@@ -69,7 +69,9 @@ def test_every_word_of_the_grammar_is_in_its_reference(words: Iterable[str]) -> 
     assert [] == [word for word in words if f"`{word}`" not in page]
 
 
-@pytest.mark.parametrize("model", [PackFile, Rule, Condition, Then, FinerFault, Case, Given, Expect, DialectFile])
+@pytest.mark.parametrize(
+    "model", [PackFile, Rule, Condition, Then, FinerFault, Case, Given, Expect, DialectFile, SaysEntry]
+)
 def test_every_key_of_a_file_is_in_its_reference(model: type[BaseModel]) -> None:
     page = (ROOT / "docs/rules.md").read_text("utf-8")
 

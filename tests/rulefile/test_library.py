@@ -48,9 +48,11 @@ def words(rule: Rule, phase: Phase) -> set[str]:
     }
 
 
-def test_what_a_built_in_rule_knows_of_events_it_knows_of_answers_too() -> None:
+def test_what_a_generic_rule_knows_of_events_it_knows_of_answers_too() -> None:
     rules = gather([], library=library_path()).rules.known.values()
-    both = [rule for rule in rules if words(rule, Phase.EVENT) and words(rule, Phase.RESPONSE)]
+    # A system may well say in its streams what it never says in an answer; what many say alike, they say everywhere.
+    generic = [rule for rule in rules if rule.group == "generic"]
+    both = [rule for rule in generic if words(rule, Phase.EVENT) and words(rule, Phase.RESPONSE)]
 
     assert both
     assert [] == [rule.id for rule in both if not words(rule, Phase.EVENT) <= words(rule, Phase.RESPONSE)]

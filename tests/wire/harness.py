@@ -33,7 +33,7 @@ PATIENCE = 8.0
 """Seconds after which a client of these tests calls an answer missing."""
 
 
-JUDGING = ("rules", "packs", "dialect", "provenance", "keep_headers", "redact")
+JUDGING = ("rules", "packs", "dialect", "keep", "provenance", "keep_headers", "redact", "routes")
 """The settings that a normaliser is made of. Reading the library costs more than a test, so each is made once."""
 
 

@@ -1,4 +1,4 @@
-"""What one API promises its clients: status, type and code of each fault, and the order of the keys.
+"""What one API promises its clients: status, type and code of each fault, and the shape in which it is told.
 
 Owns the question "which source is nearest": the dialect on this fault, the pack on this fault, the dialect on the
 parent, the base table. Knows no upstream and no HTTP. Built by `rulefile.load` from `rules/dialects/*.yaml`; asked by
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from postel.core.addition import Addition
+from postel.core.envelope import NO_TYPE, Envelope
 from postel.core.fault import Blame, FaultRow, Faults
 
 KEYS = ("message", "type", "param", "code", "details")
@@ -17,12 +19,17 @@ KEYS = ("message", "type", "param", "code", "details")
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """One fault in one dialect, every field decided. `retry_after` is a default in seconds, 0 for none."""
+    """One fault in one dialect, every field decided. `retry_after` is a default in seconds, 0 for none.
+
+    `stream_type` is the type of an error that is told inside a stream.
+    """
 
     status: int
     type: str
+    stream_type: str
     code: str | None
     message: str
+    additions: tuple[Addition, ...]
     retryable: bool
     retry_after: float
     blame: Blame
@@ -34,7 +41,9 @@ class Dialect:
 
     `parents` names the finer faults it adds. `keep_codes` are upstream codes that pass as they are whatever the fault;
     `keep_codes_of` those that pass on one fault only. `keys` are the keys of the error object in the order sent;
-    `details` is left out where there are none.
+    `details` is left out where there are none. `type_uri` is a problem's, `{code}` in it stands for the code.
+    `stream_type` replaces the type inside a stream, where the fault is not the client's. `says` is what the message of
+    a fault must not lack.
     """
 
     name: str
@@ -43,6 +52,10 @@ class Dialect:
     keep_codes: frozenset[str] = frozenset()
     keep_codes_of: Mapping[str, frozenset[str]] = field(default_factory=dict)
     keys: tuple[str, ...] = KEYS
+    envelope: Envelope = "openai"
+    type_uri: str = NO_TYPE
+    stream_type: str | None = None
+    says: Mapping[str, tuple[Addition, ...]] = field(default_factory=dict)
 
     def terms(self, fault: str, faults: Faults, upstream_code: object = None) -> Terms:
         """What to say of `fault`; `upstream_code` is what the upstream itself called it.
@@ -61,11 +74,14 @@ class Dialect:
             upstream_code in self.keep_codes or any(upstream_code in self.keep_codes_of.get(name, ()) for name in line)
         ):
             code = upstream_code
+        type = _first(row.type for row in near) or ("server_error" if status >= 500 else "invalid_request_error")
         return Terms(
             status=status,
-            type=_first(row.type for row in near) or ("server_error" if status >= 500 else "invalid_request_error"),
+            type=type,
+            stream_type=type if self.stream_type is None or blame == "client" else self.stream_type,
             code=line[-1] if code is None else code,
             message=message,
+            additions=_first(self.says.get(name) for name in line) or (),
             retryable=bool(_first(row.retryable for row in near)),
             retry_after=_first(row.retry_after for row in near) or 0,
             blame=blame,

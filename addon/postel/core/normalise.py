@@ -8,8 +8,11 @@ Called by `proxy.addon` for live traffic, and by `rulefile.play` and `postel exp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from postel.core.addition import amended
+from postel.core.body import Reading
+from postel.core.carry import carried
 from postel.core.dialect import Dialect, Terms
 from postel.core.evidence import End, Evidence, Phase
 from postel.core.fault import TELLS_WAIT
@@ -27,12 +30,20 @@ JITTER = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Normaliser:
-    """Rules and a dialect, ready to answer. Immutable: a reload makes a new one, and exchanges keep theirs."""
+    """Rules and a dialect, ready to answer. Immutable: a reload makes a new one, and exchanges keep theirs.
+
+    `dialects` are those that routes may speak, as the settings call them.
+    """
 
     rules: RuleSet
     dialect: Dialect
     redactor: Redactor = field(default_factory=Redactor)
     policy: Policy = field(default_factory=Policy)
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)
+
+    def speaking(self, dialect: str, keep: tuple[str, ...]) -> Normaliser:
+        """The same rules for a route: one of `dialects`, and the old keys that are carried there."""
+        return replace(self, dialect=self.dialects[dialect], policy=replace(self.policy, keep=keep))
 
     def answer(self, evidence: Evidence, *, request_id: str, now: float, jitter: float = 0.0) -> Reply | None:
         """The reply to send instead of what the upstream did; None where that is healthy and passes untouched.
@@ -50,21 +61,22 @@ class Normaliser:
         assert verdict.fault is not None
         evidence, reading = subject.evidence, subject.reading
         terms = self.dialect.terms(verdict.fault, self.rules.faults, reading.code)
-        words = verdict.message or (
-            clean(reading.message, self.redactor, evidence.request) if reading.message else None
-        )
+        said = None if _is_told(evidence, reading, terms) else verdict.message
+        if said is None and reading.message:
+            said = clean(reading.message, self.redactor, evidence.request)
+        words = said or terms.message
+        is_answer = evidence.phase is Phase.RESPONSE and self.dialect.envelope == "openai"
         return render(
-            status=terms.status,
-            message=words or terms.message,
-            type=terms.type,
-            code=terms.code,
+            dialect=self.dialect,
+            terms=terms,
+            message=amended(words, terms.additions, "answer"),
+            streamed=amended(words, terms.additions, "stream"),
             param=openai_field(verdict.param or reading.param or ""),
             details=verdict.details,
-            keys=self.dialect.keys,
+            carried=carried(reading.document, self.policy.keep if is_answer else (), self.redactor, evidence.request),
             fault=verdict.fault,
             base=self.rules.faults.base(verdict.fault),
             rule=verdict.rule or None,
-            retryable=terms.retryable,
             wait=self._wait(subject, verdict, terms, now, jitter),
             request_id=request_id,
             upstream=evidence.headers,
@@ -86,6 +98,17 @@ class Normaliser:
             return None
         spread = terms.retry_after * (1 + JITTER * jitter)
         return seconds(max(terms.retry_after, min(spread, OBEYED_WAIT)))
+
+
+def _is_told(evidence: Evidence, reading: Reading, terms: Terms) -> bool:
+    """Whether another Postel has told the answer in these very terms: a gateway's sidecar did, and knew more."""
+    get = evidence.headers.get
+    return (
+        evidence.status == terms.status
+        and reading.code == terms.code
+        and get("x-should-retry") is not None
+        and get("cache-control") == "no-store"
+    )
 
 
 _ENDS: Mapping[End | None, str] = {End.STALLED: "stream_stalled", End.EXPIRED: "timeout"}

@@ -1,16 +1,20 @@
-"""From terms to bytes: the one place that knows the OpenAI envelope and the header policy of rewritten errors.
+"""From terms to an answer: the headers of a rewritten error and what its body says.
 
-Owns the shape of an error answer (DESIGN section 6). Decides no fault and reads no body. Called by `normalise`, and by
-the proxy for the one answer that is made without rules (`fixed_reply`).
+Owns the header policy (DESIGN section 6) and which fields an error has; the shape around them is `envelope`'s. Decides
+no fault and reads no body. Called by `normalise`, and by the proxy for the one answer that is made without rules
+(`fixed_reply`).
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
+from postel.core import envelope
+from postel.core.dialect import KEYS, Dialect, Terms
+from postel.core.envelope import Document, Envelope
 from postel.core.evidence import Headers
 from postel.core.redact import ADDRESS, PATH, SECRET, Redactor
 
@@ -52,14 +56,16 @@ KEPT_FAMILIES = (
 class Reply:
     """One complete error answer. Header names are in lower case; `body` is empty for HEAD.
 
-    The other fields say what is in it, for the end of a stream, the journal, the metrics and the cases: `error` is the
-    object inside the envelope, `base` the base fault that `fault` is a form of, `retry_after` is in whole seconds.
+    The other fields say what is in it, for the end of a stream, the journal, the metrics and the cases: `streamed` is
+    the error object as an event of a stream has it, `base` the base fault that `fault` is a form of, `retry_after` is
+    in whole seconds.
     """
 
     status: int
     headers: Fields
     body: bytes
-    error: Mapping[str, object]
+    envelope: Envelope
+    streamed: Document
     fault: str
     base: str
     rule: str | None
@@ -74,10 +80,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a deployment may change about the envelope: `provenance` names fault and rule to the client."""
+    """What a deployment may change about the answer: `provenance` names fault and rule to the client.
+
+    `keep` are keys of the upstream's JSON error that are carried beside `error`.
+    """
 
     provenance: bool = False
     keep_headers: Collection[str] = ()
+    keep: Collection[str] = ()
 
 
 def seconds(wait: float) -> int:
@@ -114,24 +124,18 @@ def _challenge(value: str, redactor: Redactor) -> str:
     return "".join(letter if " " <= letter <= "~" else " " for letter in left)
 
 
-def error_body(error: Mapping[str, object]) -> bytes:
-    """The envelope, compact. A lone surrogate (legal in JSON, not in UTF-8) becomes `?`."""
-    return json.dumps({"error": error}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
 def render(
     *,
-    status: int,
+    dialect: Dialect,
+    terms: Terms,
     message: str,
-    type: str,
-    code: str | None,
+    streamed: str,
     param: str | None,
     details: Mapping[str, Scalar],
-    keys: tuple[str, ...],
+    carried: Document,
     fault: str,
     base: str,
     rule: str | None,
-    retryable: bool,
     wait: int | None,
     request_id: str,
     upstream: Headers,
@@ -139,59 +143,87 @@ def render(
     redactor: Redactor,
     policy: Policy,
 ) -> Reply:
-    """Put one error into its envelope. `wait` is in whole seconds, None for no Retry-After."""
-    said: dict[str, object] = {"message": message, "type": type, "param": param, "code": code}
+    """Put one error into its envelope. `wait` is in whole seconds, None for no Retry-After.
+
+    `streamed` is the message as the end of a stream has it; `carried` are the upstream's old keys beside `error`.
+    """
+    said: dict[str, object] = {"message": message, "type": terms.type, "param": param, "code": terms.code}
     if details:
         said["details"] = dict(details)
-    error = {key: said[key] for key in keys if key in said}
-    headers: list[tuple[str, str]] = [("content-type", "application/json"), ("x-request-id", request_id)]
+    source: dict[str, object] = {}
+    if policy.provenance:
+        source = {"fault": fault, "rule": rule} if rule else {"fault": fault}
+    error = {key: said[key] for key in dialect.keys if key in said} | source
+    headers: list[tuple[str, str]] = [
+        ("content-type", envelope.MEDIA_TYPES[dialect.envelope]),
+        ("x-request-id", request_id),
+    ]
     if wait is not None:
         headers.append(("retry-after", str(wait)))
-    headers.append(("x-should-retry", "true" if retryable and (wait or 0) <= OBEYED_WAIT else "false"))
+    headers.append(("x-should-retry", "true" if terms.retryable and (wait or 0) <= OBEYED_WAIT else "false"))
     headers.append(("cache-control", "no-store"))
-    if (theirs := upstream.get("x-request-id")) and theirs != request_id:
+    theirs = upstream.get("x-request-id")
+    document: Document
+    match dialect.envelope:
+        case "openai":
+            document = envelope.openai(error, carried)
+        case "anthropic":
+            document = envelope.anthropic(error, request_id, terms.type)
+            headers.append(("request-id", request_id))  # the only one that Anthropic's SDKs read
+            theirs = theirs or upstream.get("request-id")
+        case "problem":
+            document = envelope.problem(
+                {"message": message} | error,
+                type_uri=dialect.type_uri.replace("{code}", quote(terms.code or base, safe="")),
+                title=terms.message.rstrip("."),
+                status=terms.status,
+                request_id=request_id,
+                retry_after=wait,
+            )
+    if theirs and theirs != request_id:
         headers.append(("x-upstream-request-id", theirs))
-    if policy.provenance:
-        error |= {"fault": fault} | ({"rule": rule} if rule else {})
-        headers.append(("x-postel-fault", fault))
-        if rule:
-            headers.append(("x-postel-rule", rule))
+    headers += ((f"x-postel-{name}", str(value)) for name, value in source.items())
     ours = {name for name, _ in headers} | OURS
     headers += [(name, value) for name, value in kept(upstream, redactor, policy.keep_headers) if name not in ours]
-    body = error_body(error)
+    body = envelope.written(document)
     headers.append(("content-length", str(len(body))))
+    # Inside a stream the protocol decides, and it knows no other keys than these.
+    keys = dialect.keys if dialect.envelope == "openai" else KEYS
+    told = said | {"message": streamed, "type": terms.stream_type}
     return Reply(
-        status=status,
+        status=terms.status,
         headers=tuple(headers),
         body=b"" if method == "HEAD" else body,
-        error=error,
+        envelope=dialect.envelope,
+        streamed={key: told[key] for key in keys if key in told} | source,
         fault=fault,
         base=base,
         rule=rule,
         message=message,
-        type=type,
-        code=code,
+        type=terms.type,
+        code=terms.code,
         param=param,
         details=details,
-        retryable=retryable,
+        retryable=terms.retryable,
         retry_after=wait,
     )
 
 
 def fixed_reply(request_id: str, method: str = "POST") -> Reply:
     """The answer when Postel itself failed and there is nothing to pass through: no rule, no dialect, no reading."""
+    message = "The proxy could not process the answer of the model server."
+    terms = Terms(502, "server_error", "server_error", "bad_gateway", message, (), True, 0, "upstream")
     return render(
-        status=502,
-        message="The proxy could not process the answer of the model server.",
-        type="server_error",
-        code="bad_gateway",
+        dialect=Dialect("fixed"),
+        terms=terms,
+        message=message,
+        streamed=message,
         param=None,
         details={},
-        keys=("message", "type", "param", "code"),
+        carried={},
         fault="bad_gateway",
         base="bad_gateway",
         rule=None,
-        retryable=True,
         wait=None,
         request_id=request_id,
         upstream=Headers(),

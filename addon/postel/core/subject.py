@@ -22,7 +22,7 @@ Captures = Mapping[str, str]
 NO_CAPTURES: Captures = MappingProxyType({})
 
 
-ECHOES_WITHIN = 4096
+ECHOES_WITHIN = 2048
 """Characters of a text in which echoes are cut out: each 20 of them cost a search of up to 1 MiB."""
 
 

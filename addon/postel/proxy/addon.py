@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
 from types import SimpleNamespace
@@ -50,6 +50,14 @@ DRAIN = 20.0
 """Seconds that answers in progress have after a signal; Kubernetes kills a pod after 30."""
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What counts for some paths: the settings, and the rules in the dialect that is spoken there."""
+
+    terms: Terms
+    normaliser: Normaliser
+
+
 class Postel(Telling):
     """One proxy's worth of state."""
 
@@ -75,8 +83,8 @@ class Postel(Telling):
             upstream.netloc.removesuffix(default_port) if upstream.scheme == "https" and not settings.keep_host else ""
         )
         self._passthrough = PathSet(settings.passthrough)
-        self._routes = tuple((PathSet([route.path]), self._terms(route)) for route in settings.routes)
-        self._anywhere = self._terms()
+        self._routes = tuple((PathSet([route.path]), self._way(route)) for route in settings.routes)
+        self._anywhere = self._way()
         self._route = lru_cache(maxsize=1024)(self._find_route)
 
     # Life of the proxy ------------------------------------------------------------------------------------------------
@@ -134,10 +142,10 @@ class Postel(Telling):
 
     def _begin(self, flow: HTTPFlow) -> None:
         request = flow.request
-        terms, passthrough = self._route(without_query(request.path))
+        way, passthrough = self._route(without_query(request.path))
         sent = request.headers.get_all("x-request-id")
         request_id = choose(sent, flow.id)  # mitmproxy has drawn a UUID for the flow already
-        self.exchanges[flow] = self._exchange(request_id, terms, normalised=not passthrough)
+        self.exchanges[flow] = self._exchange(request_id, way, normalised=not passthrough)
         self._address(request)
         _stay_on_http1(request)
         if (forwarded := request_id.forwarded(self.settings.forward_request_id)) is None:
@@ -147,8 +155,8 @@ class Postel(Telling):
         if request_id.refused is not None:
             request.headers["x-client-request-id"] = request_id.refused
 
-    def _exchange(self, request_id: RequestId, terms: Terms, *, normalised: bool) -> Exchange:
-        return Exchange(self.normaliser, request_id, normalised, self.settings.mode == "enforce", terms)
+    def _exchange(self, request_id: RequestId, way: Way, *, normalised: bool) -> Exchange:
+        return Exchange(way.normaliser, request_id, normalised, self.settings.mode == "enforce", way.terms)
 
     def _address(self, request: http.Request) -> None:
         """Send the request to the upstream, in origin form.
@@ -213,15 +221,15 @@ class Postel(Telling):
                 return
         await handler.server_event(layer.wake(stream))
 
-    def _find_route(self, path: str) -> tuple[Terms, bool]:
-        terms = next((terms for paths, terms in self._routes if path in paths), self._anywhere)
-        return terms, path in self._passthrough
+    def _find_route(self, path: str) -> tuple[Way, bool]:
+        way = next((way for paths, way in self._routes if path in paths), self._anywhere)
+        return way, path in self._passthrough
 
-    def _terms(self, route: Route | None = None) -> Terms:
+    def _way(self, route: Route | None = None) -> Way:
         terms = self.settings.for_route(route)
-        if self.settings.mode == "enforce":
-            return terms
-        return replace(terms, idle_timeout=inf, total_timeout=inf)  # observing, Postel ends nothing that has begun
+        if self.settings.mode == "observe":
+            terms = replace(terms, idle_timeout=inf, total_timeout=inf)  # nothing that has begun is ended
+        return Way(terms, self.normaliser.speaking(terms.dialect, terms.keep) if route else self.normaliser)
 
 
 def _stay_on_http1(request: http.Request) -> None:

@@ -181,6 +181,8 @@ def _error_in(tail: bytes) -> Mapping[str, object]:
             return error
         if isinstance(error, str):  # as Ollama's clients read it
             return {"message": error}
+        if isinstance(document, dict) and "title" in document:  # RFC 9457
+            return {**document, "message": document.get("detail", document["title"])}
     return {}
 
 

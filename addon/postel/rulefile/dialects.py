@@ -63,6 +63,13 @@ class _Merger:
         for fault in file.keep_codes if isinstance(file.keep_codes, dict) else ():
             if fault not in self.faults:
                 say(file.key_mark("keep_codes", fault), f"unknown fault `{fault}`", did_you_mean(fault, self.faults))
+        for fault, entries in file.says.items():
+            if fault not in self.faults:
+                say(file.key_mark("says", fault), f"unknown fault `{fault}`", did_you_mean(fault, self.faults))
+            for said in entries:
+                if not said.addition().is_in(said.add):
+                    mark = said.value_mark("add")
+                    say(mark, "`unless` does not find this sentence", "it would be added again: let one find it")
         for at, key in enumerate(file.keys or ()):
             if file.keys and key in file.keys[:at]:
                 say(file.value_mark("keys", at), f"`{key}` is there twice", "keep one")
@@ -87,14 +94,27 @@ class _Merger:
             return None
         own = {fault: entry.row() for fault, entry in file.faults.items()}
         kept = file.keep_codes
+        envelope = file.envelope or base.envelope
+        if file.type_uri and envelope != "problem":
+            mark = file.key_mark("type_uri")
+            source.document.say(mark, f"an error in the envelope `{envelope}` has no URI", "only a `problem` has one")
+        # A code that is said here is nearer than those that were kept further away.
+        far = {fault: codes for fault, codes in base.keep_codes_of.items() if not (own.get(fault) or _SILENT).code}
         return Dialect(
             name=name,
             rows={**base.rows, **{fault: _over(row, base.rows.get(fault)) for fault, row in own.items()}},
             parents={**base.parents, **{fault: entry.is_ for fault, entry in file.faults.items() if entry.is_}},
             keep_codes=base.keep_codes | (frozenset(kept) if isinstance(kept, list) else frozenset()),
-            keep_codes_of=_joined(base.keep_codes_of, kept if isinstance(kept, dict) else {}),
+            keep_codes_of=_joined(far, kept if isinstance(kept, dict) else {}),
             keys=tuple(file.keys) if file.keys else (base.keys or KEYS),
+            envelope=envelope,
+            type_uri=file.type_uri or base.type_uri,
+            stream_type=file.stream_type or base.stream_type,
+            says={**base.says, **{fault: tuple(e.addition() for e in entries) for fault, entries in file.says.items()}},
         )
+
+
+_SILENT = FaultRow()
 
 
 def _over(near: FaultRow, far: FaultRow | None) -> FaultRow:

@@ -24,7 +24,18 @@ from postel.core.stream.policy import StreamPolicy
 from postel.rulefile import yaml
 from postel.rulefile.document import place
 from postel.rulefile.finding import Finding, Mark
-from postel.settings.values import Address, Certificates, Listen, Repairs, Seconds, SecondsOrOff, Size, Texts, Upstream
+from postel.settings.values import (
+    Address,
+    Certificates,
+    Listen,
+    OldKeys,
+    Repairs,
+    Seconds,
+    SecondsOrOff,
+    Size,
+    Texts,
+    Upstream,
+)
 
 __all__ = ["Address", "PerRoute", "Route", "Settings", "SettingsError", "Terms", "env_name", "flag_name", "load"]
 
@@ -40,6 +51,12 @@ class PerRoute(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
+    dialect: str = Field(default="openai", description="How faults are told: a dialect's name or a dialect file.")
+    keep: OldKeys = Field(
+        default=(),
+        description="Top-level keys of the upstream's own JSON error, such as `detail`, that are carried beside our "
+        "`error` for clients that still read them. `none`: none are.",
+    )
     connect_timeout: Seconds = Field(
         default=5, description="Longest wait for a connection to the upstream, TLS included."
     )
@@ -103,6 +120,8 @@ class Route(PerRoute):
 class Terms:
     """What counts for one exchange. Durations in seconds, infinite where there is no bound."""
 
+    dialect: str
+    keep: tuple[str, ...]
     connect_timeout: float
     first_byte_timeout: float
     idle_timeout: float
@@ -128,7 +147,6 @@ class Settings(PerRoute):
     rules_invalid: Literal["refuse", "skip"] = Field(
         default="refuse", description="A broken rule file of yours: refuse to start, or leave it out and say so."
     )
-    dialect: str = Field(default="openai", description="How faults are told: a dialect's name or a dialect file.")
     mode: Literal["enforce", "observe"] = Field(
         default="enforce",
         description="`observe` changes nothing that the upstream sent; only where nothing was sent, an envelope.",
@@ -174,6 +192,8 @@ class Settings(PerRoute):
         """What counts for a path; `route` is the one of `routes` that the path matched, if any."""
         said: PerRoute = route or self
         return Terms(
+            dialect=said.dialect,
+            keep=said.keep,
             connect_timeout=said.connect_timeout,
             first_byte_timeout=said.first_byte_timeout,
             idle_timeout=said.idle_timeout,

@@ -60,12 +60,20 @@ def _known_repairs(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _no_error(names: tuple[str, ...]) -> tuple[str, ...]:
+    if "error" in names:
+        raise ValueError("has `error`, which is always the rewritten one; name the old keys beside it")
+    return names
+
+
 _Positive = Annotated[float, Field(gt=0, le=86400)]
 Seconds = Annotated[_Positive, BeforeValidator(_seconds)]
 SecondsOrOff = Annotated[_Positive | None, BeforeValidator(_seconds_or_off)]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
 Repairs = Annotated[tuple[str, ...], BeforeValidator(_several_or_none), AfterValidator(_known_repairs)]
+
+OldKeys = Annotated[tuple[str, ...], BeforeValidator(_several_or_none), AfterValidator(_no_error)]
 
 
 class Address(BaseModel):

@@ -171,6 +171,17 @@ def test_any_words_stand_on_one_line_as_they_are(stream: Stream) -> None:
     ]
 
 
+@pytest.mark.parametrize("stream", [CHATTING, RESPONSES, MESSAGES, JSON_LINES, OLLAMA], ids=str)
+def test_an_overflow_is_told_in_the_words_that_clients_look_for_inside_a_stream(stream: Stream) -> None:
+    (event,) = client_sees(tail(stream, 3, always("context_length_exceeded", "Too long.")), lines=stream.lines)
+
+    error = event.json["error"]
+    assert (
+        "Too long. This model's maximum context length is smaller than this input."
+        " The input exceeds the context window. (3 events delivered, request id req-7f)"
+    ) == (error if stream is OLLAMA else error["message"])
+
+
 @pytest.mark.parametrize("fault", ["context_length_exceeded", "invalid_parameter"])
 @pytest.mark.parametrize("stream", [CHATTING, RESPONSES, MESSAGES], ids=str)
 def test_param_and_code_are_told_where_there_are_any(stream: Stream, fault: str) -> None:
@@ -204,7 +215,7 @@ def test_fault_and_rule_are_told_only_with_provenance(stream: Stream) -> None:
         ("model_not_found", "not_found_error"),
         ("method_not_allowed", "invalid_request_error"),
         ("payload_too_large", "request_too_large"),
-        ("conflict", "invalid_request_error"),
+        ("conflict", "conflict_error"),
         ("rate_limited", "rate_limit_error"),
         ("quota_exhausted", "rate_limit_error"),
         ("internal", "api_error"),

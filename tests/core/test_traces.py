@@ -56,6 +56,27 @@ from postel.core import traces
             '1 validation error\n\n  File "/usr/x.py", line 622, in create\n    POST /v1/chat/completions',
             "1 validation error",
         ),
+        (
+            (
+                "System.InvalidOperationException: no model\n   at Acme.Chat.Run(String model, Int32 n)"
+                " in /src/Chat.cs:line 5\n   at System.Threading.Tasks.Task`1.get_Result()\n"
+                "--- End of stack trace from previous location ---\n\nHEADERS\n=======\nX-Tenant: corp"
+            ),
+            "System.InvalidOperationException: no model",
+        ),
+        (
+            "undefined method `x' for nil:NilClass\napp/models/chat.rb:12:in `run'\n/usr/lib/ruby/rack.rb:3:in 'call'",
+            "undefined method `x' for nil:NilClass",
+        ),
+        (
+            "** (RuntimeError) no model\n    (chat 0.1.0) lib/run.ex:5: Chat.Run.call/2\n    (std 5.0) gen.erl:3: x",
+            "** (RuntimeError) no model",
+        ),
+        (
+            "ValueError at /v1/chat\nno model\n\nRequest Method: POST\nRequest URL: http://10.0.0.1/\nDjango: 5",
+            "ValueError at /v1/chat\nno model",
+        ),
+        ("Look at Models.List(all) for names", "Look at Models.List(all) for names"),
         ("No such route: look at /v1/models instead", "No such route: look at /v1/models instead"),
         ("parse error at line 1, column 16", "parse error at line 1, column 16"),
     ],

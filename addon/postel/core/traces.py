@@ -1,7 +1,7 @@
 """Stack traces inside error messages: what stays of them is the sentence they end in.
 
-Owns the marks by which traces of Python, Node, Java, Go, Rust and C++ are known. Called by `redact`. Never raises;
-linear; cutting twice changes nothing more.
+Owns the marks by which traces of Python, Node, Java, .NET, Ruby, Elixir, Go, Rust and C++ are known. Called by
+`redact`. Never raises; linear; cutting twice changes nothing more.
 """
 
 from __future__ import annotations
@@ -24,13 +24,25 @@ _NODE_FRAME = regex.compile(
     r"|[\w.<>$\[\] ]{1,120} \((?:<anonymous>|native|index \d+)\))"
 )
 _JAVA_FRAME = regex.compile(
-    r"(?-i)(?:^|\s)+(?:at [\w.$/<>@]{1,200}\([\w.$ -]{1,80}(?::\d+)?\)|\.\.\. \d+ (?:more|common frames omitted))"
+    r"(?-i)(?:^|\s)+(?:at [\w.$/<>@]{1,200}"
+    r"\((?:[\w.$ -]{1,80}:\d+|[\w$-]{1,80}\.\w{2,6}|Native Method|Unknown Source|<generated>)\)"
+    r"|\.\.\. \d+ (?:more|common frames omitted))"
 )
+# .NET: on a line of its own, or with the place in the source; a bare `at Name.Of(...)` may be prose.
+_NET_CALL = r"at (?:[A-Za-z_][\w`<>+$|]*\.)+[\w`<>.|$\[\],]{1,200}\([^()\n]{0,300}\)"
+_NET_FRAME = regex.compile(
+    rf"(?-i)\s+{_NET_CALL} in \S[^\n]{{0,300}}?:line \d+|\n[ \t]+{_NET_CALL}"
+    r"|\s*--- End of (?:inner exception )?stack trace[^\n]{0,60}---"
+)
+_RUBY_FRAME = regex.compile(r"(?m)(?:^|\s)+(?:from )?[\w./-]{1,200}\.rb:\d+:in [`'][^'\n]{0,200}'")
+_ELIXIR_FRAME = regex.compile(r"(?m)(?:^|\s)+\(\w{1,60} \d[\w.-]{0,30}\) [\w./-]{1,200}\.(?:exs?|erl):\d+: [^\n]*")
 
 # From here to the end nothing is meant for a reader.
 _TAIL = regex.compile(
     r"(?s)(?:^|\s)(?:goroutine \d+ \[|stack backtrace:|stack ?trace:|exception raised from |frame #\d+:"
-    r"|#\d+\s+0x[0-9a-f]|\d+\s+0x[0-9a-f]{6,}|Caused by: ).*"
+    r"|#\d+\s+0x[0-9a-f]|\d+\s+0x[0-9a-f]{6,}|Caused by: "
+    # ASP.NET's developer page as text; Django's report as text
+    r"|HEADERS\s+=======|Request Method: [A-Z]{3,10}\s+Request URL: ).*"
 )
 
 
@@ -42,6 +54,11 @@ def cut(text: str) -> str:
         text = _PYTHON_FRAME.replace(text, " ")
     if "at " in text or "..." in text:
         text = _JAVA_FRAME.replace(_NODE_FRAME.replace(text, " "), " ")
+        text = _NET_FRAME.replace(text, " ")
+    if ".rb:" in text:
+        text = _RUBY_FRAME.replace(text, " ")
+    if ".ex" in text or ".erl:" in text:
+        text = _ELIXIR_FRAME.replace(text, " ")
     return _TAIL.replace(text, " ")
 
 

@@ -17,6 +17,7 @@ from postel.core.duration import is_usable, parse_duration, parse_number, parse_
         ("1h2m3s", 3723.0),
         ("856.421ms", 0.856421),
         ("04:00:00", 14400.0),
+        ("14.07:13:56", 1235636.0),
         ("1 minute 30 seconds", 90.0),
         ("1 minute and 5 seconds", 65.0),
         ("30 second(s)", 30.0),

@@ -24,7 +24,7 @@ _SECONDS = {
 _PART = re.compile(
     r"(\d{1,18}(?:\.\d{1,18})?)['\"]?\s?([a-zµμ]{1,12})(?:\(s\))?(?:\s?,\s?|\s?and\s|\s)?", re.IGNORECASE | re.ASCII
 )
-_CLOCK = re.compile(r"(\d{1,4}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d{1,4})\.)?(\d{1,4}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})", re.ASCII)
 _LONGEST = 64
 
@@ -38,7 +38,8 @@ def parse_duration(text: str) -> float | None:
     if not text or len(text) > _LONGEST:
         return None
     if clock := _CLOCK.fullmatch(text):
-        return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+        days = int(clock[1] or 0)  # .NET writes `14.07:13:56`
+        return (days * 24 + int(clock[2])) * 3600 + int(clock[3]) * 60 + float(clock[4])
     seconds, at = 0.0, 0
     while at < len(text):
         part = _PART.match(text, at)

@@ -219,6 +219,9 @@ def _read(evidence: Evidence) -> Iterator[str]:
     ):
         if value is not None:
             yield f"  {name:8} {value}"
+    if reading.kind == "json" and not reading.tells_error:
+        line = f"  no error object that is known; `json` sees {json.dumps(reading.document, ensure_ascii=False)}"
+        yield line if len(line) <= WIDTH else f"{line[: WIDTH - 3]}..."
 
 
 def _told(reply: Reply) -> Iterator[str]:

@@ -48,7 +48,8 @@ def normaliser(settings: Settings) -> tuple[Normaliser, list[str]]:
         policy=Policy(provenance=settings.provenance, keep_headers=settings.keep_lower(), keep=settings.keep),
         dialects=dialects,
     )
-    return made, [str(problem) for problem in loaded.problems]
+    told = [f"left out: {each}" if each.severity == "error" else str(each) for each in loaded.problems]
+    return made, told
 
 
 def _is_file(dialect: str) -> bool:

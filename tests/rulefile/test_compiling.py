@@ -155,5 +155,5 @@ def test_what_cannot_be_read_is_not_called_missing_as_well(write: Any) -> None:
     assert [
         "`status` is 900",
         "no answer that is judged has this status",
-        "RE2 refuses the expression: invalid named capture group: (?P<n",
+        "RE2 refuses the expression: invalid named capture group in `(?P<n`",
     ] == [finding.text for finding in compiled(path).document.findings]

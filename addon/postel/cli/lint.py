@@ -41,7 +41,9 @@ def add(verb: Verb) -> None:
 
     diff = verb("diff", _diff, "Which recorded failures are told differently under other rules; exit 1 if any is.")
     for name in ("old", "new"):
-        diff.add_argument(name, metavar=name.upper(), type=Path, help="A pack, a folder of packs, or a whole library.")
+        diff.add_argument(
+            name, metavar=name.upper(), type=Path, help="A pack, a folder of packs, a whole library, or `builtin`."
+        )
     diff.add_argument(
         "--cases", action="append", default=[], type=Path, metavar="FILE", help="More recorded failures: a case file."
     )
@@ -140,20 +142,23 @@ def _diff(args: argparse.Namespace) -> int:
     from postel.rulefile.casefile import read_cases
     from postel.rulefile.check import survey
     from postel.rulefile.diff import diff, surveyed
-    from postel.rulefile.library import is_library
+    from postel.rulefile.library import is_library, library_path
 
-    missing = [path for path in (args.old, args.new, *args.cases) if not path.exists()]
+    places = [library_path() if path == Path("builtin") else path for path in (args.old, args.new)]
+    missing = [path for path in (*places, *args.cases) if not path.exists()]
     if missing:
         return wrong("\n".join(f"{path}: no such file or folder" for path in missing))
-    old, new = surveyed(args.old), surveyed(args.new)
+    old, new = map(surveyed, places)
     errors = [finding for found in (old, new) for finding in found.loaded.problems if finding.severity == "error"]
     if errors:
         return wrong("\n".join(map(str, errors)))
-    built_in = () if is_library(args.new) else survey([]).books
+    built_in = () if is_library(places[1]) else survey([]).books
     books = [*new.books, *built_in, *(read_cases(path, new.loaded) for path in args.cases)]
     # A library's own cases are there once, however many roads lead to them.
     unique = {book.document.path.resolve(): book for book in reversed(books)}
-    played, changes = diff(old.loaded, new.loaded, list(unique.values())[::-1], words=args.words)
+    played, changes = diff(
+        old.loaded, new.loaded, list(unique.values())[::-1], words=args.words, progress=Progress("cases")
+    )
     for change in changes:
         print("\n".join(change.lines()))
     print(f"{_count(played, 'case')}, {len(changes)} told differently")

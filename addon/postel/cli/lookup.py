@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from postel.cli.codes import FINDINGS, OK, Verb, wrong
+
+if TYPE_CHECKING:  # as in `lint`
+    from postel.catalogue import DialectEntry, FaultEntry, RuleEntry
 
 
 def add(verb: Verb) -> None:
@@ -45,9 +50,8 @@ def _rules(args: argparse.Namespace) -> int:
     found = exact or catalogue.search(entries, args.words)
     if args.format == "text" and len(found) == 1:
         print("\n".join(catalogue.details(found[0])))
-    else:
-        print(catalogue.shown(found, args.format))
-    return OK if found else FINDINGS
+        return OK
+    return _shown(found, args)
 
 
 def _faults(args: argparse.Namespace) -> int:
@@ -57,17 +61,24 @@ def _faults(args: argparse.Namespace) -> int:
     loaded = load_rules(args.rules)
     if args.dialect not in loaded.dialects:
         return _no_dialect(args.dialect, loaded.dialects)
-    found = catalogue.search(catalogue.faults(loaded, args.dialect), args.words)
-    print(catalogue.shown(found, args.format))
-    return OK if found else FINDINGS
+    return _shown(catalogue.search(catalogue.faults(loaded, args.dialect), args.words), args)
 
 
 def _dialects(args: argparse.Namespace) -> int:
     from postel import catalogue
     from postel.rulefile.load import load_rules
 
-    found = catalogue.search(catalogue.dialects(load_rules(args.rules)), args.words)
-    print(catalogue.shown(found, args.format))
+    return _shown(catalogue.search(catalogue.dialects(load_rules(args.rules)), args.words), args)
+
+
+def _shown(found: Sequence[RuleEntry] | Sequence[FaultEntry] | Sequence[DialectEntry], args: argparse.Namespace) -> int:
+    from postel import catalogue
+
+    if found or args.format == "json":
+        print(catalogue.shown(found, args.format))
+    if not found:
+        own = "" if args.rules else "; your own files need --rules"
+        print(f"postel: nothing has {' and '.join(f'`{word}`' for word in args.words)}{own}", file=sys.stderr)
     return OK if found else FINDINGS
 
 

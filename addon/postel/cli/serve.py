@@ -33,15 +33,18 @@ def _run(args: argparse.Namespace) -> int:
 
     settings = load(given(args), config=args.config)
     try:
-        made, left_out = normaliser(settings)
+        made, problems = normaliser(settings)
     except RuleFileError as error:
         return wrong(str(error))
-    for line in left_out:
-        print(f"postel: left out: {line}", file=sys.stderr)
+    for line in problems:
+        print(f"postel: {line}", file=sys.stderr)
 
     def started(host: str, port: int) -> None:
         where = Address(host=host, port=port)
-        print(f"postel {postel.__version__}: http://{where} -> {settings.upstream} ({settings.mode})", file=sys.stderr)
+        own = sorted(pack.name for pack in made.rules.packs if pack.group == "user")
+        rules = f"{len(made.rules.asked)} rules" + (f" with {', '.join(own)}" if own else "")
+        how = f"{settings.mode}, {rules}, dialect {settings.dialect}"
+        print(f"postel {postel.__version__}: http://{where} -> {settings.upstream} ({how})", file=sys.stderr)
 
     try:
         asyncio.run(serve(settings, made, started))

@@ -57,6 +57,14 @@ def _read_repairs(data: object) -> frozenset[str]:
     return frozenset(names)
 
 
+def _read_seconds(data: object) -> int | float:
+    if isinstance(data, int | float) and not isinstance(data, bool):
+        return data
+    raise refusal([Problem(f"`retry_after` is `{data}`", "it is a number here, in seconds: the header has no unit")])
+
+
+Seconds = Annotated[int | float, PlainValidator(_read_seconds), WithJsonSchema({"type": "number"})]
+
 _REPAIR_SCHEMA = {"enum": sorted(REPAIRS)}
 _REPAIRS_SCHEMA = {"anyOf": [_REPAIR_SCHEMA, {"type": "array", "items": _REPAIR_SCHEMA}]}
 Repairs = Annotated[frozenset[str], PlainValidator(_read_repairs), WithJsonSchema(_REPAIRS_SCHEMA)]
@@ -147,7 +155,7 @@ class Expect(Described):
     code: str | None = Field(default=None, description="`code` sent; null as well.")
     param: str | None = Field(default=None, description="`param` sent; null as well.")
     details: dict[str, Scalar] | None = Field(default=None, description="`details` sent; null: none.")
-    retry_after: int | float | None = Field(default=None, description="Retry-After in seconds; null: no such header.")
+    retry_after: Seconds | None = Field(default=None, description="Retry-After in seconds; null: no such header.")
     retryable: bool | None = Field(default=None, description="May a retry help?")
     message: Texts | None = Field(default=None, description="Texts that the message contains.")
     absent: Texts | None = Field(

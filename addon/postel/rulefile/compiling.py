@@ -89,7 +89,8 @@ class _Compiler:
             rules.append(rule)
             if len(self.document.findings) == known and not self.damaged and not self.document.is_damaged(entry):
                 sound.append(rule)
-        for later, earlier in hidden(sound):
+        once = list({rule.id: rule for rule in reversed(sound)}.values())[::-1]  # a double id is told already
+        for later, earlier in hidden(once):
             where = marks[earlier.id].line
             self._say(
                 marks[later.id], f"rule `{later.id}` never wins: `{earlier.id}` hides it", f"put it before line {where}"
@@ -176,18 +177,18 @@ class _Compiler:
         if not lacking:
             return
         having = " or ".join(phase for phase in Phase if phase in PHASES[key])
-        asked = " (the default)" if "phase" not in entry.keys_given else ""
+        given = "phase" in entry.keys_given
+        asked, mend = ("", f"leave `{key}` out, or change `phase`") if given else (" (the default)", "give `phase`")
         self._say(
-            entry.key_mark(key),
-            f"phase `{lacking[0]}`{asked} has no key `{key}`",
-            f"only {having} has it: give `phase`",
+            entry.key_mark(key), f"phase `{lacking[0]}`{asked} has no key `{key}`", f"only {having} has it: {mend}"
         )
 
     def _check_where(
         self, entry: schema.Condition, common: schema.Condition | None, shared: list[str], phase: Phase
     ) -> None:
         keys = {*entry.keys_given, *shared}
-        texts = [key for key in (*entry.keys_given, *shared) if key in TEXTS]
+        # A text that this phase does not have is told already.
+        texts = [key for key in (*entry.keys_given, *shared) if key in TEXTS and phase in PHASES[key]]
         if phase is Phase.END or not texts or keys & WHERE:
             return
         source = entry if texts[0] in entry.keys_given or common is None else common
@@ -210,7 +211,8 @@ class _Compiler:
                     try:
                         yield match.compares_json(jsonpath.compile(source), test)
                     except ValueError as error:
-                        self._say(entry.key_mark(key, source), f"no JMESPath: {error}", "see jmespath.org")
+                        advice = "see jmespath.org; a key with other letters than a-z, 0-9 and _ is quoted: 'a.\"b-c\"'"
+                        self._say(entry.key_mark(key, source), f"no JMESPath: {error}", advice)
             case _ if key in TEXTS:
                 yield match.searches(key, asked)
             case _:
@@ -229,6 +231,10 @@ class _Compiler:
             ("retry_after",): then.retry_after,
             **{("details", name): value for name, value in then.details.items()},
         }
+        wait = then.retry_after
+        if isinstance(wait, Template) and wait.parts and not isinstance(wait.parts[-1], str):
+            advice = f"`'{wait.source}s'` are seconds; a number alone counts as not given"
+            self.document.say(then.value_mark("retry_after"), "the wait has no unit", advice, "warning")
         phases = {alternative.phase for alternative in compiled}
         groups = {name for alternative in compiled for name in _groups(alternative)}
         for loc, template in templates.items():

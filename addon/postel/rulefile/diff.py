@@ -14,6 +14,7 @@ from postel.core.normalise import Normaliser
 from postel.core.render import Reply
 from postel.rulefile.case_schema import Case
 from postel.rulefile.casefile import CaseBook
+from postel.rulefile.cases import Progress
 from postel.rulefile.check import Survey, survey
 from postel.rulefile.library import is_library
 from postel.rulefile.load import Loaded
@@ -64,18 +65,19 @@ def surveyed(path: Path) -> Survey:
     return survey([], path) if is_library(path) else survey([path])
 
 
-def diff(old: Loaded, new: Loaded, books: Iterable[CaseBook], *, words: bool = False) -> tuple[int, tuple[Change, ...]]:
+def diff(
+    old: Loaded, new: Loaded, books: Iterable[CaseBook], *, words: bool = False, progress: Progress | None = None
+) -> tuple[int, tuple[Change, ...]]:
     """How many cases were played, and those that are told differently; with `words`, other messages count too."""
-    played = 0
+    cases = [(book.document.path, case) for book in books for case in book.cases]
     changes: list[Change] = []
-    for book in books:
-        for case in book.cases:
-            played += 1
-            before, after = _told(case, old, words=words), _told(case, new, words=words)
-            if before != after:
-                mark = case.value_mark("name")
-                changes.append(Change(book.document.path, mark.line, case.name, before, after))
-    return played, tuple(changes)
+    for done, (path, case) in enumerate(cases, 1):
+        before, after = _told(case, old, words=words), _told(case, new, words=words)
+        if before != after:
+            changes.append(Change(path, case.value_mark("name").line, case.name, before, after))
+        if progress:
+            progress(done, len(cases))
+    return len(cases), tuple(changes)
 
 
 def _told(case: Case, loaded: Loaded, *, words: bool) -> Told | None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from postel.core.fault import Blame, FaultRow
+from postel.core.fault import BASE, Blame, FaultRow
 from postel.rulefile.document import Described
 from postel.rulefile.finding import Problem, refusal
 from postel.rulefile.values import (
@@ -61,6 +61,12 @@ class Informed(Described):
     since: Version | None = Field(default=None, description="First version of the upstream that sends this, quoted.")
     until: Version | None = Field(default=None, description="Last version of the upstream that sends this, quoted.")
     notes: str | None = Field(default=None, description="Anything else a maintainer should know.")
+
+
+# An editor offers the base faults; finer ones are only known to who reads all files.
+Fault = Annotated[
+    str, WithJsonSchema({"anyOf": [{"enum": list(BASE)}, {"type": "string", "pattern": f"^{_FAULT_NAME}$"}]})
+]
 
 
 def _list_or_one(data: object) -> str:
@@ -127,7 +133,7 @@ def alternatives(when: Condition | list[Condition] | None) -> list[Condition]:
 class Then(Described):
     """What the failure means. A rule that needs another status, type or code needs a finer fault."""
 
-    fault: str = Field(description="A base fault, or one of `faults` in this pack.")
+    fault: Fault = Field(description="A base fault, or one of `faults` in this pack.")
     message: Text | None = Field(default=None, description="Template. Not given: the upstream's own words, cleaned.")
     param: Text | None = Field(
         default=None,

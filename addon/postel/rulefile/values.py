@@ -103,7 +103,8 @@ class _Reader:
             advice = "mend the expression"
             if re.search(r"\(\?<?[=!]|\\\d", source):
                 advice = "RE2 has no look-around and no back-references; put the exception first, as a rule of its own"
-            self.wrong(f"RE2 refuses the expression: {error}", advice, loc)
+            reason, _, part = str(error).partition(": ")
+            self.wrong(f"RE2 refuses the expression: {reason}{f' in `{part}`' if part else ''}", advice, loc)
             return regex.compile("^")
 
     def patterns(self, data: object) -> tuple[Pattern, ...]:

@@ -32,14 +32,21 @@ def test_a_raw_newline_inside_a_string_does_no_harm() -> None:
     "text",
     [
         "[" * 60_000,
-        '{"a":' * (DEPTH + 2) + "1" + "}" * (DEPTH + 2),
         '{"code": ' + "9" * 5000 + "}",
         "{'single': 1}",
         '{"cut": ',
     ],
 )
-def test_what_is_too_deep_too_long_or_no_json_is_no_document(text: str) -> None:
+def test_what_is_far_too_deep_too_long_or_no_json_is_no_document(text: str) -> None:
     assert decode(text) is None
+
+
+@pytest.mark.parametrize(("opening", "closing"), [('{"a":', "}"), ("[", "]")])
+def test_what_lies_too_deep_is_null(opening: str, closing: str) -> None:
+    whole = decode_all(opening * DEPTH + "1" + closing * DEPTH)
+    deeper = decode_all(opening * (DEPTH + 9) + "1" + closing * (DEPTH + 9))
+
+    assert json.dumps(whole).replace("1", "null") == json.dumps(deeper)
 
 
 def test_wide_documents_are_not_taken_for_deep_ones() -> None:

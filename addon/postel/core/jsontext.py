@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from itertools import islice
 from typing import Final
@@ -26,7 +26,7 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 
 DEPTH = 64
-"""Levels of nesting a document may have. A deeper one is an attack or an accident, and breaks code that recurses."""
+"""Levels of nesting that are kept. What lies deeper is null: it is an attack or an accident, and code recurses."""
 
 _DECODER = json.JSONDecoder(strict=False)  # raw newlines inside strings have been seen in Gemini's errors
 
@@ -37,7 +37,7 @@ def decode(text: str, at: int = 0) -> tuple[Json, int] | None:
         value, end = _DECODER.raw_decode(text, at)
     except (ValueError, RecursionError):  # ValueError also for integers of over 4300 digits
         return None
-    return None if _too_deep(value, text) else (value, end)
+    return (_pruned(value) if text.count("[") + text.count("{") > DEPTH else value), end
 
 
 def decode_all(text: str) -> Json | Missing:
@@ -47,21 +47,23 @@ def decode_all(text: str) -> Json | Missing:
     return found[0] if found and found[1] == len(text) else MISSING
 
 
-def _too_deep(value: Json, text: str) -> bool:
-    if text.count("[") + text.count("{") <= DEPTH:
-        return False
-    level: list[Json] = [value]
-    for _ in range(DEPTH + 1):
-        level = [
-            child
-            for node in level
-            if isinstance(node, dict | list)
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return False
-    return True
+def _pruned(value: Json) -> Json:
+    """The document, which is changed, without what lies deeper than is kept."""
+    level = [value]
+    for _ in range(DEPTH - 1):
+        level = [child for node in level for child in _children(node) if isinstance(child, dict | list)]
+    for node in level:
+        if isinstance(node, dict):
+            node.update({key: None for key, child in node.items() if isinstance(child, dict | list)})
+        elif isinstance(node, list):
+            node[:] = [None if isinstance(child, dict | list) else child for child in node]
+    return value
+
+
+def _children(node: Json) -> Iterable[Json]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
 
 
 # A bracket after which a value may follow, or the one of `Name(field=...`.

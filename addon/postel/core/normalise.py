@@ -14,7 +14,7 @@ from postel.core.addition import amended
 from postel.core.body import Reading
 from postel.core.carry import carried
 from postel.core.dialect import Dialect, Terms
-from postel.core.evidence import End, Evidence, Phase
+from postel.core.evidence import BODY_LIMIT, End, Evidence, Phase
 from postel.core.fault import TELLS_WAIT
 from postel.core.message import clean
 from postel.core.param import openai_field
@@ -50,6 +50,8 @@ class Normaliser:
 
         `now` is epoch seconds, `jitter` a number in [0, 1) that spreads default waits.
         """
+        if evidence.phase is Phase.RESPONSE and (evidence.status or 0) < 300 and len(evidence.body) >= BODY_LIMIT:
+            return None  # packed, it was small enough to be held; what is cut off here cannot be judged
         subject = Subject(evidence)
         verdict = self.rules.classify(subject, self.redactor) or _unruled(evidence)
         if verdict is None or verdict.fault is None:

@@ -36,7 +36,8 @@ _API = (Protocol.OPENAI, Protocol.RESPONSES, Protocol.MESSAGES, Protocol.NATIVE)
 
 # How a text begins that is no word of an answer.
 _ALARM = re.compile(
-    rb"\W{0,4}(?:[\w.]*(?:error|exception)\b\W{0,3}:|error\]|traceback|fatal|panic|<"
+    rb"\W{0,4}(?:[\w.]*(?:error|exception)\b\W{0,3}:|error\]|traceback|fatal|panic"
+    rb"|<(?:!doctype|!--|(?:html|head|body|title|center|h1|\?xml|error)\b)"  # `<think>` is a word like any other
     rb"|internal server error|bad gateway|service unavailable|gateway time-?out)",
     re.IGNORECASE,
 )
@@ -330,8 +331,13 @@ class Inspector:
         """
         if self.progress.is_finished or (self.unseen and how is End.CLOSED):
             return True
-        silent = self.progress.ends_silently and self.events > 0
+        silent = (self.progress.ends_silently and self.events > 0) or self._may_be_empty
         return how is End.CLOSED and silent and not rest and not self._doubt
+
+    @property
+    def _may_be_empty(self) -> bool:
+        """Whether nothing at all is an answer: no news in a feed, no rows of a query."""
+        return not self.events and not self._is_api_stream and (self.lines or self._request.method == "GET")
 
     def look_at_rest(self, rest: Event) -> Look:
         """What came after the last whole event of a body that ended properly.

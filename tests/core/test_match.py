@@ -151,6 +151,22 @@ def test_a_later_match_counts_where_the_first_one_is_an_echo() -> None:
     assert {"n": "4096"} == found("message", r"context is (?P<n>\d+) tokens").match(subject)
 
 
+@pytest.mark.parametrize(
+    ("message", "holds"),
+    [
+        ("std::bad_alloc", True),
+        ("the worker said: bad_alloc", True),
+        ("no tool is called 'bad_alloc'", False),
+        ("no tool is called bad_alloc here", True),
+        ("cannot parse: what is bad_alloc please", False),
+    ],
+)
+def test_a_single_word_is_an_echo_only_in_quotes_or_beside_a_word_that_is_one_too(message: str, holds: bool) -> None:
+    subject = answer({"error": {"message": message}}, request={"prompt": "tell me: what is bad_alloc please?"})
+
+    assert holds is (found("message", "bad_alloc").match(subject) is not None)
+
+
 ASIDE = "Here is something that I have read somewhere: "
 
 
@@ -204,7 +220,7 @@ def test_reasons_and_details_are_not_echoes() -> None:
     ],
 )
 def test_a_failure_says_what_was_found_and_what_was_wanted(condition: Any, says: str) -> None:
-    subject = answer({"error": {"type": "b", "message": "no such thing"}}, request={"prompt": "such"})
+    subject = answer({"error": {"type": "b", "message": "no such thing"}}, request={"prompt": "such thing"})
 
     assert condition.match(subject) is None
     assert says == condition.failure(subject)

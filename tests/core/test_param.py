@@ -19,6 +19,7 @@ from postel.core.param import openai_field
         ("prompt", "prompt"),
         ("max_output_tokens", "max_output_tokens"),
         ("image_url", "image_url"),
+        ("model.", "model"),
     ],
 )
 def test_a_field_of_an_openai_request_is_named_as_its_client_knows_it(param: str, field: str) -> None:

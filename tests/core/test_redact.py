@@ -16,6 +16,7 @@ REDACT = Redactor().redact
         ("gsk_ABCDEFGHIJ1234567890 and AKIAIOSFODNN7EXAMPLE", SECRET + " and " + SECRET),
         ("Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.abc-def_1", f"Authorization: Bearer {SECRET}"),
         ("?key=AIzaSyA-1234567890123456789012345678901&x", f"?key={SECRET}&x"),
+        (f"Key Hash (Token) ={'88dc28d0' * 8}. Unable", f"Key Hash (Token) ={SECRET}. Unable"),
         ("api_key=abcdef123456; password: hunter2abc", f"api_key={SECRET}; password: {SECRET}"),
         ("token nQ4f****************************Zz rejected", f"token {SECRET} rejected"),
         ("Your account org-1 <ak-1> is not active", f"Your account {SECRET} is not active"),

@@ -7,6 +7,7 @@ Knows no fault and no order of rules. Built by `rulefile.compiling`, asked by `r
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -20,6 +21,11 @@ JsonKind = Literal["string", "number", "boolean", "object", "array"]
 
 # After so many matches that the client itself wrote, later ones are not looked at: each costs a search of up to 1 MiB.
 _ECHOES_TRIED = 32
+
+_QUOTES = frozenset("'\"`\u2018\u2019\u201c\u201d")
+_NEAR = 40
+_LAST_WORD = re.compile(r"(?:\S+\s*|\s+)\Z")
+_NEXT_WORD = re.compile(r"\s*\S+")
 
 ECHOABLE = frozenset({"message", "body"})
 """Text keys into which an upstream may copy what its client wrote."""
@@ -195,7 +201,23 @@ class TextCondition:
         return None
 
     def _is_echo(self, found: Match, subject: Subject) -> bool:
-        return self.name in ECHOABLE and found.start() > 0 and subject.is_echo(found.group() or "")
+        words = found.group() or ""
+        if self.name not in ECHOABLE or found.start() == 0 or not subject.is_echo(words):
+            return False
+        if any(map(str.isspace, words)):
+            return True
+        # One word may be in a prompt by chance (`bad_alloc`): a quotation has its quotes, or a neighbour in common.
+        before, after = self._around(found, subject)
+        return (before[-1:] in _QUOTES and after[:1] in _QUOTES) or any(
+            subject.is_echo(f"{left}{words}{right}") for left, right in ((before, ""), ("", after)) if left or right
+        )
+
+    def _around(self, found: Match, subject: Subject) -> tuple[str, str]:
+        """What stands before and after a match, as far as the next word."""
+        text = self.find(subject) or ""
+        before = _LAST_WORD.search(text[max(0, found.start() - _NEAR) : found.start()])
+        after = _NEXT_WORD.match(text[found.end() : found.end() + _NEAR])
+        return before.group() if before else "", after.group() if after else ""
 
     def _own_words(self, pattern: Pattern, text: str, subject: Subject) -> Match | None:
         """The first match that the client did not write, where the very first is an echo."""

@@ -73,7 +73,7 @@ class Normaliser:
             terms=terms,
             message=amended(words, terms.additions, "answer"),
             streamed=amended(words, terms.additions, "stream"),
-            param=openai_field(verdict.param or reading.param or ""),
+            param=openai_field(verdict.param or "") or openai_field(reading.param or ""),
             details=verdict.details,
             carried=carried(reading.document, self.policy.keep if is_answer else (), self.redactor, evidence.request),
             fault=verdict.fault,

@@ -46,7 +46,7 @@ def openai_field(param: str) -> str | None:
     `body.messages` is `messages`, and both `/messages/0/role` and `#/messages/0/role` are `messages.0.role`;
     `messages[0].content` stays as it is.
     """
-    name = param.strip().strip("'\"`")
+    name = param.strip().strip("'\"`").rstrip(".,:;")  # what words name may end a sentence
     if not name or len(name) > _LONGEST:
         return None
     if name.startswith(("/", "#/")):

@@ -148,6 +148,8 @@ _MAKERS = (
     r"[-_.][\w*.…-]{11,}[\w*])"
 )
 _BESIDE = r"\b((?:key|token|secret|password|credential)s?[\s:=\"'`(]{1,4})([a-z0-9+/]{20,}={0,2})"
+# LiteLLM: "Key Hash (Token) =88dc28d0..."
+_DIGEST = r"\b((?:hash|key|token)s?(?: ?\(\w{1,20}\))?[\s:=\"'`]{1,4})([0-9a-f]{32,128})\b"
 _WINDOWS = (
     r"\b[a-z]:(?:/[^\s\"'`<>|*?,;()]*[^\s\"'`<>|*?,;().:/]"
     r"|\\+(?:[^\\\s\"'<>|:*?]+(?: [^\\\s\"'<>|:*?]+)*\\+)*[^\\\s\"'<>|:*?,;)]*(?::\d+)*)"
@@ -190,6 +192,7 @@ _ORDERED: tuple[Rule, ...] = (
     ("= :", _NAMED, _secret),
     ("=", r"\b((?:password|passwd|pwd|secret)=[\"']?)[^\s\"'<>(),;&]+", after_lead(SECRET)),
     ("key token secret password credential", _BESIDE, _beside),
+    ("hash key token", _DIGEST, _secret),
     ("? &", rf"([?&](?:{_URL_CODES})=)[^\s&\"'<>()]+", after_lead(SECRET)),
     ("@", r"\b[\w.+-]{1,64}@[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}\b", SECRET),
     ("@", r"\b[\w.+-]+:[^\s\"'<>()@:/]{3,}@[\w.-]*\w(?::\d{1,5}\b)?", SECRET),  # user:password@host

@@ -242,6 +242,17 @@ def test_whole_libraries_are_compared_by_the_cases_of_the_new_one(
     assert f"{new}/engines/beta.cases.yaml:4: loading" in (out := capsys.readouterr().out)
     assert "5 cases, 1 told differently" in out
 
+    beta.write_text(beta.read_text("utf-8").replace("beta-loading", "beta-renamed"), "utf-8")
+    (new / "engines/beta.cases.yaml").unlink()
+    assert 1 == call("diff", str(LIBRARY), str(new))
+    assert "    rule: beta-loading -> beta-renamed" in capsys.readouterr().out, "a rule that is gone, with its cases"
+
+
+@pytest.mark.usefixtures("small_library")
+def test_recordings_that_cannot_be_read_are_wrong_use(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == call("diff", str(acme), str(acme), "--cases", str(acme))
+    assert f"postel: {acme}:" in capsys.readouterr().err
+
 
 def test_the_catalogue_is_searched_and_printed(acme: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == call("rules", "--rules", str(acme), "acme-x")
@@ -256,7 +267,7 @@ def test_the_catalogue_is_searched_and_printed(acme: Path, capsys: pytest.Captur
     assert ("", "postel: nothing has `no such words anywhere`; your own files need --rules\n") == capsys.readouterr()
 
 
-@pytest.mark.parametrize("kind", ["pack", "cases", "dialect", "settings"])
+@pytest.mark.parametrize("kind", ["pack", "cases", "dialect"])
 def test_schemas_are_json_schema(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == call("schema", kind)
     schema = json.loads(capsys.readouterr().out)
@@ -395,6 +406,15 @@ def test_a_verb_does_not_need_a_standard_output() -> None:
     ran = subprocess.run(["/bin/sh", "-c", shell], stderr=subprocess.PIPE, check=False, env=environ)
 
     assert (0, b"") == (ran.returncode, ran.stderr)
+
+
+def test_a_check_that_is_interrupted_has_not_passed(acme: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("postel.rulefile.check.check", interrupted)
+
+    assert 130 == call("check", str(acme))
 
 
 def test_python_dash_m_is_the_same_program() -> None:

@@ -109,7 +109,32 @@ def in_an_event(words: str) -> Evidence:
     return Evidence(Phase.EVENT, request(words), status=200, body=data.encode(), readable=True)
 
 
-PLACES = [in_a_message, in_the_input_of_a_validator, in_plain_text, in_a_page, in_an_event]
+def in_the_name_of_a_model(words: str) -> Evidence:
+    words = words.translate(dict.fromkeys(map(ord, "'\"`\n")))[:60]  # as long and as plain as a name may be
+    body = json.dumps(
+        {"error": {"message": f"The model `{words}` does not exist.", "type": "NotFoundError", "code": 404}}
+    )
+    asked = Request(body=json.dumps({"model": words, "messages": []}).encode())
+    headers = Headers((("content-type", "application/json"),))
+    return Evidence(Phase.RESPONSE, asked, status=404, headers=headers, body=body.encode())
+
+
+def as_a_value(words: str) -> Evidence:
+    body = json.dumps({"error": {"message": f"Invalid value: '{words}'. Supported values are: 'text'.", "type": "x"}})
+    asked = Request(body=json.dumps({"messages": [{"content": [{"type": words}]}]}).encode())
+    headers = Headers((("content-type", "application/json"),))
+    return Evidence(Phase.RESPONSE, asked, status=400, headers=headers, body=body.encode())
+
+
+PLACES = [
+    in_a_message,
+    in_the_input_of_a_validator,
+    in_plain_text,
+    in_a_page,
+    in_an_event,
+    in_the_name_of_a_model,
+    as_a_value,
+]
 
 
 @cache

@@ -91,6 +91,22 @@ def test_what_repeats_the_request_is_left_out(value: dict[str, Any]) -> None:
     assert "Anna" not in json.dumps(got)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"traceback": ["Traceback (most recent call last):", "    conn = pool.acquire(dsn_for(tenant))"]},
+        {"frames": [{"code": "conn = pool.acquire(dsn)"}]},
+        {"password": "hunter2"},
+        {"env": {"DB_PASS": "hunter2"}},
+        {"db_pass": "hunter2"},
+        {"client_secret": "hunter2", "access_token": "hunter2", "api-key": "hunter2"},
+    ],
+)
+def test_what_is_the_servers_own_by_its_name_is_left_out(value: dict[str, Any]) -> None:
+    assert {"detail": {"why": "no"}} == left({"detail": {**value, "why": "no"}})
+    assert {} == left(value, *value)
+
+
 def test_a_name_that_is_no_plain_word_is_left_out_with_its_value() -> None:
     assert {"detail": {"ok": 1}} == left({"detail": {"ok": 1, "10.0.0.7:8000": 2, "a b": 3, "": 4, "x" * 65: 5}})
 

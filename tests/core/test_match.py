@@ -167,6 +167,13 @@ def test_a_single_word_is_an_echo_only_in_quotes_or_beside_a_word_that_is_one_to
     assert holds is (found("message", "bad_alloc").match(subject) is not None)
 
 
+@pytest.mark.parametrize("message", ["The model OOM does not exist", "The model `is on loading` does not exist"])
+def test_a_whole_string_of_the_request_is_an_echo_however_short(message: str) -> None:
+    subject = answer({"error": {"message": message}}, request={"model": "OOM", "input": "is on loading"})
+
+    assert found("message", "OOM|model .{0,20}loading").match(subject) is None
+
+
 ASIDE = "Here is something that I have read somewhere: "
 
 

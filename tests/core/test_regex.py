@@ -75,6 +75,18 @@ def test_a_pattern_is_found_as_before_once_a_prefilter_has_it_and_after_that_is_
     assert {"limit": "4096"} == match.groupdict()
 
 
+def test_a_prefilter_whose_pass_fails_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    prefilter = regex.Prefilter([regex.compile("queue"), regex.compile("worker")])
+
+    class Exhausted:
+        def Match(self, text: str, potential: bool) -> None:  # noqa: N802 - RE2's name
+            """What RE2 says when it runs out of memory: nothing was found."""
+
+    monkeypatch.setattr(prefilter, "_filter", Exhausted())
+
+    assert [0, 1] == list(prefilter.possible("the queue"))
+
+
 def test_a_prefilter_of_nothing_finds_nothing() -> None:
     assert [] == list(regex.Prefilter([]).possible("anything"))
 

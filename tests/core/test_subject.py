@@ -91,6 +91,10 @@ def test_long_parts_that_the_client_wrote_are_cut_out_unless_they_begin_the_text
     subject = answer(request={"prompt": LONG})
 
     assert "no role in '…' found" == subject.without_echoes(f"no role in '{LONG.upper()}' found")
+    assert "one\n\ntwo  '…'\nthree" == subject.without_echoes(f"one\n\ntwo  '{LONG}'\nthree"), "the rest is as it was"
+    assert "no role in '…' found" == (subject.without_echoes(f"no role in '\u0130{LONG}' found") or "").replace(
+        "\u0130", ""
+    )
     assert subject.without_echoes(f"{LONG} is no role") is None
     assert subject.without_echoes("nobody would write") is None, "so few words may be there by chance"
 

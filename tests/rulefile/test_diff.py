@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from postel.rulefile.casefile import read_cases
-from postel.rulefile.diff import Change, diff, surveyed
+from postel.rulefile.check import survey
+from postel.rulefile.diff import Change, diff, played_cases, surveyed
 from postel.rulefile.load import gather
 
 OLD = """
@@ -77,13 +78,23 @@ def test_other_words_count_only_if_asked_for(changes: Any) -> None:
     assert ['    message: "no slot" -> "All slots are taken."'] == list(change.lines())[1:]
 
 
-def test_a_case_that_names_an_unknown_pack_is_a_finding_and_not_played(changes: Any) -> None:
-    cases = CASES.replace(
-        "type: Busy, message: no slot}}}", "type: Busy, message: no slot}}, settings: {packs: [gone]}}"
-    )
-    _, found = changes(OLD, cases)
+def test_a_case_whose_rule_is_gone_is_played_all_the_same(library: Path, write: Any) -> None:
+    before, after = write("old/mine.yaml", OLD), write("new/mine.yaml", OLD.replace("mine-full", "mine-other"))
+    write("old/mine.cases.yaml", CASES)
+    sides = [survey([path], library) for path in (before, after)]
+    books = played_cases(sides, [])
+    _, found = diff(sides[0].loaded, sides[1].loaded, books)
 
-    assert () == found
+    assert ["    rule: mine-full -> mine-other"] == list(found[0].lines())[1:]
+
+
+def test_of_two_cases_with_one_name_the_new_one_is_played(library: Path, write: Any) -> None:
+    before, after = write("old/mine.yaml", OLD), write("new/mine.yaml", OLD)
+    write("old/mine.cases.yaml", CASES)
+    new = write("new/mine.cases.yaml", CASES)
+    books = played_cases([survey([path], library) for path in (before, after)], [])
+
+    assert {new: 3} == {book.document.path: len(book.cases) for book in books if book.pack == "mine" and book.cases}
 
 
 def test_a_case_that_only_the_new_rules_can_play_is_told(library: Path, write: Any) -> None:

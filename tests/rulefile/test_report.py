@@ -38,7 +38,7 @@ def test_sarif_has_a_result_with_level_text_and_place_for_each_finding() -> None
     first, _, last = run["results"]
     assert "unknown fault `x`, 50 % of what you\nmeant" == first["message"]["text"]
     place = first["locations"][0]["physicalLocation"]
-    assert {"uri": "rules/a,b.yaml"} == place["artifactLocation"]
+    assert {"uri": "rules/a%2Cb.yaml"} == place["artifactLocation"]
     assert {"startLine": 4, "startColumn": 9} == place["region"]
     assert "region" not in last["locations"][0]["physicalLocation"], "line 0 is no place"
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import postel
 from postel.cli import explain, lint, lookup, serve
-from postel.cli.codes import CUT_OFF, OK, WRONG_USE, wrong
+from postel.cli.codes import CUT_OFF, INTERRUPTED, OK, WRONG_USE, wrong
 from postel.rulefile.finding import RuleFileError
 from postel.settings import SettingsError
 
@@ -51,7 +51,8 @@ def _called(argv: Sequence[str] | None) -> int:
     except (SettingsError, RuleFileError) as error:
         return wrong(str(error))
     except KeyboardInterrupt:
-        return OK
+        # Who serves is stopped like this; a check that did not come to its end has not passed.
+        return OK if args.verb in serve.SERVING else INTERRUPTED
     return code
 
 

@@ -13,6 +13,9 @@ OK, FINDINGS, WRONG_USE = 0, 1, 2
 CUT_OFF = 141
 """What shells say of a program whose reader went away (128 + SIGPIPE): `postel check . | head -1` has not said all."""
 
+INTERRUPTED = 130
+"""What shells say of a program that was interrupted (128 + SIGINT)."""
+
 
 class Verb(Protocol):
     """Adds a verb: its name, the function that gets the parsed flags and returns the exit code, and a sentence."""

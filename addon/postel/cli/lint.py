@@ -139,10 +139,8 @@ def _mutate(found: Survey, paths: Sequence[Path]) -> list[Finding]:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from postel.rulefile.casefile import read_cases
-    from postel.rulefile.check import survey
-    from postel.rulefile.diff import diff, surveyed
-    from postel.rulefile.library import is_library, library_path
+    from postel.rulefile.diff import diff, played_cases, surveyed
+    from postel.rulefile.library import library_path
 
     places = [library_path() if path == Path("builtin") else path for path in (args.old, args.new)]
     missing = [path for path in (*places, *args.cases) if not path.exists()]
@@ -152,13 +150,8 @@ def _diff(args: argparse.Namespace) -> int:
     errors = [finding for found in (old, new) for finding in found.loaded.problems if finding.severity == "error"]
     if errors:
         return wrong("\n".join(map(str, errors)))
-    built_in = () if is_library(places[1]) else survey([]).books
-    books = [*new.books, *built_in, *(read_cases(path, new.loaded) for path in args.cases)]
-    # A library's own cases are there once, however many roads lead to them.
-    unique = {book.document.path.resolve(): book for book in reversed(books)}
-    played, changes = diff(
-        old.loaded, new.loaded, list(unique.values())[::-1], words=args.words, progress=Progress("cases")
-    )
+    books = played_cases((old, new), args.cases)
+    played, changes = diff(old.loaded, new.loaded, books, words=args.words, progress=Progress("cases"))
     for change in changes:
         print("\n".join(change.lines()))
     print(f"{_count(played, 'case')}, {len(changes)} told differently")

@@ -35,7 +35,7 @@ def add(verb: Verb) -> None:
             sub.add_argument("--dialect", default="openai", metavar="NAME", help="As this dialect tells it.")
 
     schema = verb("schema", _schema, "JSON Schema of a file that you write, for editors.")
-    schema.add_argument("file", choices=("pack", "cases", "dialect", "settings"))
+    schema.add_argument("file", choices=("pack", "cases", "dialect"))
 
 
 def _rules(args: argparse.Namespace) -> int:
@@ -93,13 +93,11 @@ def _schema(args: argparse.Namespace) -> int:
     from postel.rulefile.dialect_schema import DialectFile
     from postel.rulefile.document import Described
     from postel.rulefile.schema import PackFile
-    from postel.settings import Settings
 
-    models: dict[str, type[Described | Settings]] = {
+    models: dict[str, type[Described]] = {
         "pack": PackFile,
         "cases": CaseFile,
         "dialect": DialectFile,
-        "settings": Settings,
     }
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **models[args.file].model_json_schema()}
     print(json.dumps(schema, indent=2, ensure_ascii=False))

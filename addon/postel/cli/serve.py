@@ -73,3 +73,7 @@ def version(_args: argparse.Namespace) -> int:
     python = ".".join(map(str, sys.version_info[:3]))
     print(f"postel {postel.__version__} (mitmproxy {version('mitmproxy')}, Python {python})")
     return OK
+
+
+SERVING = (_run, _demo)
+"""Verbs that go on until they are interrupted."""

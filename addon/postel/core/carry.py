@@ -32,6 +32,13 @@ _REPEATS = frozenset(
 )
 """Keys whose values are the client's own more often than not: never carried from inside, whatever they hold."""
 
+_INNER = re.compile(
+    r"trace|stack|frame|env|locals|code_?context|pass(?:word|wd)?(?:$|[_-])|pwd|secret|token$|(?:api|access|private)[_-]?key"
+    r"|credential|authorization|cookie|dsn$",
+    re.IGNORECASE,
+)
+"""Keys of what is the server's own, or nobody's: the redactor does not see a value beside its name here."""
+
 _NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _PLAIN = re.compile(r"[\w .,:%+'()/-]{1,60}")
 _COUNT = 1 << 53  # numbers that JSON readers agree on (RFC 8259 section 6)
@@ -42,7 +49,11 @@ def carried(document: Json | Missing, names: Collection[str], redactor: Redactor
     if document is MISSING or not isinstance(document, dict) or not names:
         return {}
     carrier = _Carrier(redactor, request, echoes(request))
-    found = ((name, document[name]) for name in dict.fromkeys(names) if name in document and name != "error")
+    found = (
+        (name, document[name])
+        for name in dict.fromkeys(names)
+        if name in document and name != "error" and not _INNER.search(name)
+    )
     return {name: value for name, raw in found for value in carrier.value(raw, DEPTH)}
 
 
@@ -73,7 +84,9 @@ class _Carrier:
                     ]
                 yield [value for item in raw[:ITEMS] for value in self.value(item, depth - 1)]
             case dict() if depth:
-                kept = [(key, item) for key, item in raw.items() if key.lower() not in _REPEATS]
+                kept = [
+                    (key, item) for key, item in raw.items() if key.lower() not in _REPEATS and not _INNER.search(key)
+                ]
                 yield {
                     key: value
                     for key, item in kept[:ITEMS]

@@ -20,29 +20,44 @@ LONGEST_UNNOTICED = 39
 """Characters that may agree by chance: `the model does not support` is nobody's prompt."""
 
 
+def _lower(text: str) -> str:
+    """Lower case, letter for letter: the one that becomes two is no way round the comparison."""
+    return text.replace("\u0130", "i").lower()
+
+
 def fold(text: str) -> str:
     """Lower case, every run of white space one space."""
-    return " ".join(text.lower().split())
+    return " ".join(_lower(text).split())
 
 
 class Echo:
     """The words of one request, ready for comparison. Make it with `echoes`."""
 
-    __slots__ = ("_request", "_words")
+    __slots__ = ("_request", "_values", "_words")
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._words: str | None = None
+        self._values: frozenset[str] | None = None
 
     def has(self, text: str) -> bool:
         """Whether the text, case and white space aside, stands in the body: in a decoded string or in the raw text."""
         needle = fold(text)
         return bool(needle) and needle in self._folded()
 
+    def is_value(self, text: str) -> bool:
+        """Whether a whole string of the request is this text: the name of a model, a role, a prompt of one word."""
+        if self._values is None:
+            document = jsontext.decode_all(self._request.body.decode("utf-8", "replace"))
+            strings = () if document is MISSING else islice(_values(document), _STRINGS)
+            self._values = frozenset(fold(value) for value in strings if len(value) <= _LONGEST_VALUE)
+        folded = fold(text)
+        return bool(folded) and folded in self._values
+
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Where long parts of a text (already without double spaces) also stand in the request: over 39 characters."""
-        lowered = text.lower()
-        if len(text) <= LONGEST_UNNOTICED or len(lowered) != len(text):
+        lowered = _lower(text)
+        if len(text) <= LONGEST_UNNOTICED:
             return []
         words = self._folded()
         found: list[tuple[int, int]] = []
@@ -108,8 +123,15 @@ def _strings(body: bytes) -> Iterator[str]:
     text = body.decode("utf-8", "replace")
     yield text
     document = jsontext.decode_all(text) if "\\" in text else MISSING
-    if document is MISSING:
-        return
+    if document is not MISSING:
+        yield from _values(document)
+
+
+_LONGEST_VALUE = 400
+
+
+def _values(document: Json) -> Iterator[str]:
+    """Every string of a JSON document that is no key."""
     open_: list[Json] = [document]
     while open_:
         value = open_.pop()

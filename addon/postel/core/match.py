@@ -204,7 +204,7 @@ class TextCondition:
         words = found.group() or ""
         if self.name not in ECHOABLE or found.start() == 0 or not subject.is_echo(words):
             return False
-        if any(map(str.isspace, words)):
+        if any(map(str.isspace, words)) or subject.is_value(words):
             return True
         # One word may be in a prompt by chance (`bad_alloc`): a quotation has its quotes, or a neighbour in common.
         before, after = self._around(found, subject)

@@ -6,7 +6,9 @@ no fault. Made by `normalise` and `postel explain`, asked by `rules` and `match`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from itertools import combinations, islice
 from types import MappingProxyType
 from typing import Protocol
 
@@ -24,6 +26,12 @@ NO_CAPTURES: Captures = MappingProxyType({})
 
 ECHOES_WITHIN = 2048
 """Characters of a text in which echoes are cut out: each 20 of them cost a search of up to 1 MiB."""
+
+
+_WORD = re.compile(r"\S+")
+_QUOTE = re.compile(r"['\"`]")
+_QUOTES = 16
+"""Quotes of a text that are paired: what is quoted may have quotes in it."""
 
 
 class Question(Protocol):
@@ -97,14 +105,34 @@ class Subject:
         the beginning is looked at.
         """
         if text not in self._own:
-            words = " ".join(text[:ECHOES_WITHIN].split())
-            spans = [span for span in self._echoes().spans(words) if span[0] > 0]
             at, own = 0, ""
-            for start, end in spans:
-                own += f"{words[at:start]}…"
+            for start, end in self._echoed(text[:ECHOES_WITHIN]):
+                own += f"{text[at:start]}…"
                 at = end
-            self._own[text] = f"{own}{words[at:]}{text[ECHOES_WITHIN:]}" if spans else None
+            self._own[text] = f"{own}{text[at:]}" if own else None
         return self._own[text]
+
+    def _echoed(self, text: str) -> list[tuple[int, int]]:
+        """Where the client's words are: long parts, and whole strings of the request in quotes."""
+        echo = self._echoes()
+        places = [at for word in _WORD.finditer(text) for at in range(word.start(), word.end() + 1)][:-1]
+        words = " ".join(text.split())
+        long = [(places[start], places[end - 1] + 1) for start, end in echo.spans(words)]
+        quotes = [match.start() for match in islice(_QUOTE.finditer(text), _QUOTES)]
+        quoted = [
+            (opening + 1, closing)
+            for opening, closing in combinations(quotes, 2)
+            if text[opening] == text[closing] and echo.is_value(text[opening + 1 : closing])
+        ]
+        found: list[tuple[int, int]] = []
+        for start, end in sorted(span for span in (*long, *quoted) if span[0] > 0):
+            if not found or start >= found[-1][1]:
+                found.append((start, end))
+        return found
+
+    def is_value(self, text: str) -> bool:
+        """Whether a whole string of the client's request is this text."""
+        return self._echoes().is_value(text)
 
     def _echoes(self) -> Echo:
         if self._echo is None:

@@ -29,14 +29,17 @@ class CaseBook:
     cases: tuple[Case, ...]
 
 
-def read_cases(path: Path, loaded: Loaded) -> CaseBook:
-    """Read a case file; what is wrong goes to the document's findings."""
+def read_cases(path: Path, loaded: Loaded | None) -> CaseBook:
+    """Read a case file; what is wrong goes to the document's findings.
+
+    Without `loaded` its names are not looked up: `diff` plays a case whose rule is gone, too.
+    """
     document = Document(path)
     file = document.validate(CaseFile)
     if file is None:
         return CaseBook(document, None, ())
-    packs = [compiled.pack.name for compiled in loaded.packs]
-    if file.pack not in packs and "pack" in file.keys_given:
+    packs = [compiled.pack.name for compiled in loaded.packs] if loaded else []
+    if loaded and file.pack not in packs and "pack" in file.keys_given:
         advice = did_you_mean(file.pack, packs, "load its rules as well")
         document.say(file.value_mark("pack"), f"there is no pack `{file.pack}`", advice)
     names: dict[str, int] = {}
@@ -47,7 +50,8 @@ def read_cases(path: Path, loaded: Loaded) -> CaseBook:
         if case.name in names:
             document.say(mark, f"case `{case.name}` is there twice", f"the first is on line {names[case.name]}")
         names.setdefault(case.name, mark.line)
-        _check_names(document, case, loaded)
+        if loaded:
+            _check_names(document, case, loaded)
         if len(document.findings) == known and not document.is_damaged(case):
             sound.append(case)
     return CaseBook(document, file.pack, tuple(sound))

@@ -7,16 +7,17 @@ expects is not asked. Called by `cli`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from postel.core.normalise import Normaliser
 from postel.core.render import Reply
 from postel.rulefile.case_schema import Case
-from postel.rulefile.casefile import CaseBook
+from postel.rulefile.casefile import CaseBook, read_cases
 from postel.rulefile.cases import Progress
 from postel.rulefile.check import Survey, survey
-from postel.rulefile.library import is_library
+from postel.rulefile.finding import RuleFileError
+from postel.rulefile.library import cases_of, is_library
 from postel.rulefile.load import Loaded
 from postel.rulefile.play import play
 
@@ -63,6 +64,22 @@ def _shown(value: object) -> str:
 def surveyed(path: Path) -> Survey:
     """The rules at `path`: a whole library, or a pack or folder that stands before the built-in one."""
     return survey([], path) if is_library(path) else survey([path])
+
+
+def played_cases(surveys: Iterable[Survey], files: Iterable[Path]) -> tuple[CaseBook, ...]:
+    """The cases of every pack on either side and of `files`; of those with one pack and name, the last side's.
+
+    Raises RuleFileError for a file that cannot be read.
+    """
+    beside = [cases_of(each.document.path) for found in surveys for each in found.loaded.packs]
+    paths = {path.resolve(): path for path in (*beside, *files) if path.exists()}
+    books = [read_cases(path, None) for path in paths.values()]
+    if errors := [finding for book in books for finding in book.document.errors]:
+        raise RuleFileError(errors)
+    last = {(book.pack, case.name): book for book in books for case in book.cases}
+    return tuple(
+        replace(book, cases=tuple(case for case in book.cases if last[book.pack, case.name] is book)) for book in books
+    )
 
 
 def diff(

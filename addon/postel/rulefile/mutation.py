@@ -112,8 +112,8 @@ def mutants(compiled: CompiledPack) -> Iterator[Mutant]:
     rules = compiled.pack.rules
     shared = _shared(rules)
     for label in sorted(shared):
-        instead = tuple((rule, _without(rule, label)) for rule in rules)
-        if all(map(_legal, instead)):
+        instead = tuple(pair for rule in rules if _legal(pair := (rule, _without(rule, label))))
+        if instead:
             yield Mutant(
                 instead,
                 f"pack `{compiled.pack.name}`: no case notices that `{label}` is not asked for",

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from postel.rulefile.cases import Result
@@ -52,7 +53,7 @@ def sarif(findings: Sequence[Finding], version: str) -> str:
 
 
 def _sarif_result(finding: Finding) -> dict[str, object]:
-    location: dict[str, object] = {"artifactLocation": {"uri": _relative(finding.path)}}
+    location: dict[str, object] = {"artifactLocation": {"uri": quote(_relative(finding.path))}}
     if finding.line:
         location["region"] = {"startLine": finding.line, "startColumn": finding.column}
     return {

@@ -42,9 +42,9 @@ unit-%: ## the same on another Python: make unit-3.12
 	$(MAKE) --no-print-directory unit VENV=.cache/venv-$* MINOR=$*
 
 .PHONY: rules
-rules: venv ## rule files: schema, lint and the cases beside them
+rules: venv ## rule files: schema, lint, the cases beside them, and whether these would notice a damaged rule
 	$(POSTEL) check rules
-	$(POSTEL) test rules
+	$(POSTEL) test --mutate rules
 
 .PHONY: wire
 wire: venv ## real sockets on loopback

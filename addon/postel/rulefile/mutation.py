@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from postel.core.evidence import Phase
-from postel.core.match import Condition, TextCondition
+from postel.core.match import AnyOf, Comparison, Condition, Equals, TextCondition, ValueCondition
 from postel.core.normalise import Normaliser
 from postel.core.rules import DEFAULT_STATUSES, Alternative, Rule, RuleSet
 from postel.core.subject import Subject
@@ -112,7 +112,8 @@ def mutants(compiled: CompiledPack) -> Iterator[Mutant]:
     rules = compiled.pack.rules
     shared = _shared(rules)
     for label in sorted(shared):
-        instead = tuple(pair for rule in rules if _legal(pair := (rule, _without(rule, label))))
+        loose = ((rule, _without(rule, label)) for rule in rules if not _names_itself(rule))
+        instead = tuple(pair for pair in loose if _legal(pair))
         if instead:
             yield Mutant(
                 instead,
@@ -147,6 +148,7 @@ def _narrowed(rule: Rule) -> Iterator[Mutant]:
 
 
 def _loosened(rule: Rule, shared: frozenset[str]) -> Iterator[Mutant]:
+    empty = {each.label for each in _distinct(rule) if _holds_of_anything(each)}
     for at, group in enumerate(_groups(rule), 1):
         where = f" in alternative {at}" if len(_groups(rule)) > 1 else ""
         names = list(dict.fromkeys(condition.label for each in group for condition in each.conditions))
@@ -154,7 +156,7 @@ def _loosened(rule: Rule, shared: frozenset[str]) -> Iterator[Mutant]:
             loose = replace(
                 rule, alternatives=tuple(_lax(each, label) if each in group else each for each in rule.alternatives)
             )
-            if label not in shared and _legal((rule, loose)):
+            if label not in shared and label not in empty and _legal((rule, loose)):
                 yield Mutant(
                     ((rule, loose),),
                     f"rule `{rule.id}`: no case notices that `{label}` is not asked for{where}",
@@ -192,7 +194,26 @@ def _distinct(rule: Rule) -> list[Condition]:
 def _shared(rules: Sequence[Rule]) -> frozenset[str]:
     """What every alternative of every rule asks: the pack's own conditions. They are damaged once, for all."""
     sets = [{condition.label for condition in each.conditions} for rule in rules for each in rule.alternatives]
-    return frozenset(set.intersection(*sets)) if len(rules) > 1 else frozenset()
+    anything = {each.label for rule in rules for each in _distinct(rule) if _holds_of_anything(each)}
+    return frozenset(set.intersection(*sets) - anything) if len(rules) > 1 else frozenset()
+
+
+def _names_itself(rule: Rule) -> bool:
+    """Whether a value of the document decides; the pack's own condition on the document mostly follows from it."""
+    return any(
+        isinstance(each, ValueCondition) and each.expression and _is_equality(each.test) for each in _distinct(rule)
+    )
+
+
+def _is_equality(test: Comparison) -> bool:
+    return isinstance(test, Equals) or (isinstance(test, AnyOf) and all(map(_is_equality, test.tests)))
+
+
+def _holds_of_anything(condition: Condition) -> bool:
+    """Whether a condition only says where: that a header is missing, or has some text. No case could tell."""
+    if isinstance(condition, TextCondition):
+        return False
+    return all(condition.test.match(value) is not None for value in (None, "", "a", "1"))
 
 
 def _lax(alternative: Alternative, label: str) -> Alternative:

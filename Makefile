@@ -36,7 +36,7 @@ types: venv ## mypy --strict over package and tests
 
 .PHONY: unit
 unit: venv ## tests without a network
-	$(PYTEST) $(UNITS) $(ARGS)
+	$(PYTEST) -n 2 $(UNITS) $(ARGS)
 
 unit-%: ## the same on another Python: make unit-3.12
 	$(MAKE) --no-print-directory unit VENV=.cache/venv-$* MINOR=$*

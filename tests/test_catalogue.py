@@ -10,7 +10,8 @@ import yaml
 
 from postel import catalogue
 from postel.core.fault import BASE
-from postel.rulefile.load import Loaded, gather, load_rules
+from postel.rulefile.load import Loaded, gather
+from tests.library import built_in
 
 LIBRARY = Path(__file__).parent / "rulefile" / "library"
 ACME = Path(__file__).parent / "rulefile" / "packs" / "acme.yaml"
@@ -117,6 +118,6 @@ def test_text_is_aligned_and_nothing_is_nothing(loaded: Loaded) -> None:
 
 
 def test_every_rule_of_the_library_says_what_happened() -> None:
-    silent = [entry.id for entry in catalogue.rules(load_rules()) if not entry.summary.strip()]
+    silent = [entry.id for entry in catalogue.rules(built_in()) if not entry.summary.strip()]
 
     assert [] == silent

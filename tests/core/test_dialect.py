@@ -6,8 +6,9 @@ from postel.core import regex
 from postel.core.addition import Addition
 from postel.core.dialect import Dialect, Terms
 from postel.core.fault import BASE, FaultRow, Faults
-from postel.rulefile.load import Loaded, load_rules
+from postel.rulefile.load import Loaded
 from tests.contracts import CONTRACTS, GATEWAY_CODES, ROUTER_CODES, Row
+from tests.library import built_in
 
 FAULTS = Faults(
     {
@@ -57,7 +58,7 @@ MISREAD = ("invalid", "bad_request", "not_found", "permission", "authentication"
 
 @pytest.mark.parametrize("fault", OPENAI)
 def test_the_openai_dialect_tells_each_fault_as_the_design_says(fault: str) -> None:
-    terms = load_rules().dialects["openai"].terms(fault, Faults(BASE))
+    terms = built_in().dialects["openai"].terms(fault, Faults(BASE))
 
     assert OPENAI[fault] == (terms.status, terms.type, terms.code, terms.retryable, terms.retry_after)
     assert terms.message.endswith(".")
@@ -153,7 +154,7 @@ def test_what_a_message_must_not_lack_is_that_of_the_nearest_fault_which_says_an
 
 @cache
 def loaded() -> Loaded:
-    return load_rules()
+    return built_in()
 
 
 def terms(dialect: str, fault: str) -> Terms:

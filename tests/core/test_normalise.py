@@ -20,7 +20,7 @@ from postel.core.redact import Redactor
 from postel.core.render import Policy, Reply
 from postel.core.rules import Verdict
 from postel.core.subject import Subject
-from postel.rulefile.load import load_rules
+from tests.library import built_in
 
 MANY = settings(max_examples=max(1000, settings().max_examples), derandomize=settings().max_examples < 1000)
 """The same examples each time but under `make fuzz`: what chance finds should not stop a change it has no part in."""
@@ -31,7 +31,7 @@ NOW = 1_760_000_000.0
 
 @cache
 def library(dialect: str = "openai", *, provenance: bool = False) -> Normaliser:
-    loaded = load_rules()
+    loaded = built_in()
     return Normaliser(loaded.rules, loaded.dialects[dialect], policy=Policy(provenance=provenance))
 
 
@@ -222,7 +222,7 @@ def test_claudes_clients_are_told_in_claudes_words() -> None:
 
 def test_what_a_dialect_says_of_a_fault_it_hears_when_it_is_said_to_it() -> None:
     """Postel behind Postel, whatever both speak: the codes and types of each dialect are known to the rules."""
-    for name in load_rules().dialects:
+    for name in built_in().dialects:
         judge = library(name)
         for fault in (*BASE, *judge.dialect.parents):
             if fault == "client_closed":
@@ -453,7 +453,7 @@ def is_envelope(reply: Reply, method: str) -> None:
 @given(
     st.one_of(ANSWERS, ANSWERS, FAILURES, EVENTS, ENDS),
     st.floats(0, 1, exclude_max=True),
-    st.deferred(lambda: st.sampled_from(tuple(load_rules().dialects))),
+    st.deferred(lambda: st.sampled_from(tuple(built_in().dialects))),
 )
 def test_whatever_comes_is_told_as_one_valid_envelope_or_left_alone(
     evidence: Evidence, jitter: float, other: str

@@ -19,8 +19,9 @@ from postel.core.stream.policy import StreamPolicy
 from postel.rulefile.dialect_schema import DialectFile
 from postel.rulefile.document import Document
 from postel.rulefile.library import library_path, rule_files
-from postel.rulefile.load import Loaded, load_rules
+from postel.rulefile.load import Loaded
 from tests.contracts import CONTRACTS
+from tests.library import built_in
 
 _ID = "0d63f7be-f1b7-4a4c-9c58-9e4a0b1f3c55"
 _DAILY = {
@@ -53,7 +54,7 @@ EXAMPLES: Mapping[str, tuple[int, object]] = {
 
 @cache
 def _loaded() -> Loaded:
-    return load_rules()
+    return built_in()
 
 
 def _terms(dialect: str, fault: str) -> Terms:

@@ -16,9 +16,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from postel.core.fault import BASE
-from postel.rulefile.load import load_rules
 from postel.settings import PerRoute, Route, Settings, env_name, flag_name
 from tests.docs import dialects
+from tests.library import built_in
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- made from the code: {} -->", "<!-- end -->"
@@ -26,7 +26,7 @@ BEGIN, END = "<!-- made from the code: {} -->", "<!-- end -->"
 
 def faults() -> str:
     """The fault table in the dialect `openai`; `client_closed` is never told to anybody."""
-    loaded = load_rules([])
+    loaded = built_in()
     dialect = loaded.dialects["openai"]
     lines = ["| fault | status | type | code | retried | default `Retry-After` |", "| --- " * 6 + "|"]
     for fault in BASE:

@@ -21,7 +21,7 @@ from postel.core.normalise import Normaliser
 from postel.core.render import Policy, Reply
 from postel.core.stream.guard import Guard, Stage
 from postel.core.stream.policy import StreamPolicy
-from postel.rulefile.load import load_rules
+from tests.library import built_in
 from tests.streams import CHAT, NDJSON, SSE, Stream
 from tests.streams import REQUEST_ID as ID
 
@@ -32,7 +32,7 @@ Judge = Callable[[Evidence], Reply | None]
 
 @cache
 def library(*, provenance: bool = False) -> Normaliser:
-    loaded = load_rules()
+    loaded = built_in()
     return Normaliser(loaded.rules, loaded.dialects["openai"], policy=Policy(provenance=provenance))
 
 

@@ -336,8 +336,8 @@ class Inspector:
 
     @property
     def _may_be_empty(self) -> bool:
-        """Whether nothing at all is an answer: no news in a feed, no rows of a query."""
-        return not self.events and not self._is_api_stream and (self.lines or self._request.method == "GET")
+        """Whether nothing at all is an answer: no news in a feed."""
+        return not self.events and not self._is_api_stream and self._request.method == "GET"
 
     def look_at_rest(self, rest: Event) -> Look:
         """What came after the last whole event of a body that ended properly.

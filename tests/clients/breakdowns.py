@@ -63,7 +63,7 @@ THE_SERVERS_FAULT: Sequence[Failure] = [
         retryable=True,
         wait=(20, 25),
         max_retries=0,
-        says=("Loading model",),
+        says=("loading",),
     ),
     Failure(
         "maintenance-for-two-hours",

@@ -174,6 +174,12 @@ def test_a_whole_string_of_the_request_is_an_echo_however_short(message: str) ->
     assert found("message", "OOM|model .{0,20}loading").match(subject) is None
 
 
+def test_what_is_captured_may_be_the_clients_own() -> None:
+    subject = answer({"error": {"message": "The model `demo` does not exist"}}, request={"model": "demo"})
+
+    assert {"name": "demo"} == found("message", "^The model `(?P<name>.{1,99})` does not exist").match(subject)
+
+
 ASIDE = "Here is something that I have read somewhere: "
 
 

@@ -194,8 +194,9 @@ class TextCondition:
             if found is not None and self._is_echo(found, subject):
                 found = self._own_words(pattern, text, subject)
             if found is not None and self.name in ECHOABLE and (own := subject.without_echoes(text)) is not None:
-                # A match may also begin in the upstream's words and end in the client's.
-                found = pattern.search(own)
+                # A match may also begin in the upstream's words and end in the client's. What it has found is told
+                # from the text as it is: the name of a model that does not exist is the client's, too.
+                found = found if pattern.search(own) is not None else None
             if found is not None:
                 return _groups(found)
         return None

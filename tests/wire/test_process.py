@@ -110,7 +110,7 @@ async def test_postel_run_says_where_it_serves_and_ends_cleanly_on_a_signal(numb
         assert 200 == (await proxy.ask(post())).status
         code, said = await proxy.end(number)
 
-    assert f"-> http://127.0.0.1:{port} (enforce)" in proxy.said
+    assert f"-> http://127.0.0.1:{port} (enforce, " in proxy.said
     assert (0, "") == (code, said)
 
 
@@ -199,7 +199,7 @@ async def test_flags_reach_the_running_proxy() -> None:
         got = await proxy.ask(post())
 
     assert (503, b"busy") == (got.status, got.body)
-    assert "(observe)" in proxy.said
+    assert "(observe, " in proxy.said
 
 
 @wired

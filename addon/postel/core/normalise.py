@@ -50,8 +50,9 @@ class Normaliser:
 
         `now` is epoch seconds, `jitter` a number in [0, 1) that spreads default waits.
         """
-        if evidence.phase is Phase.RESPONSE and (evidence.status or 0) < 300 and len(evidence.body) >= BODY_LIMIT:
-            return None  # packed, it was small enough to be held; what is cut off here cannot be judged
+        packed = evidence.headers.get("content-encoding") is not None
+        if packed and (evidence.status or 0) in range(200, 300) and len(evidence.body) >= BODY_LIMIT:
+            return None  # it was small enough to be held; what was cut off in unpacking cannot be judged
         subject = Subject(evidence)
         verdict = self.rules.classify(subject, self.redactor) or _unruled(evidence)
         if verdict is None or verdict.fault is None:
